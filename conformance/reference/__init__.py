@@ -1,0 +1,1 @@
+"""The embedded endpoint: correct in every dialect, and breakable by name."""

@@ -1,0 +1,18 @@
+"""How requirements are judged: pure functions, no I/O, no clock, no randomness, no global state."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+
+from conformance.rules.base import RULES, FoldRule, Rule
+
+_NOT_AREAS = frozenset({"base", "judge", "conditions", "checks"})
+
+
+def load() -> dict[str, Rule | FoldRule]:
+    """Import every area module and return all rules by requirement id."""
+    for module in pkgutil.iter_modules(__path__):
+        if module.name not in _NOT_AREAS:
+            importlib.import_module(f"{__name__}.{module.name}")
+    return RULES

@@ -50,8 +50,8 @@ def _read(name: str) -> tuple[dict[str, Any], str]:
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}" if mark is not None else ""
         raise DialectError(f"{shown}{where}: this is no readable YAML") from error
-    for error in jsonschema_rs.validator_for(schema()).iter_errors(data):
-        raise DialectError(f"{shown}: {'/'.join(map(str, error.instance_path)) or 'top level'}: {error.message}")
+    for broken in jsonschema_rs.validator_for(schema()).iter_errors(data):
+        raise DialectError(f"{shown}: {'/'.join(map(str, broken.instance_path)) or 'top level'}: {broken.message}")
     return data, shown
 
 

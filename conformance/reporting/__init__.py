@@ -1,0 +1,1 @@
+"""What is told: one module per format, with the Report as its only input."""

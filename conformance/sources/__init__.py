@@ -1,0 +1,1 @@
+"""Recorded traffic in: each reader yields exchanges with their facets."""

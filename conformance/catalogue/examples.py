@@ -11,7 +11,8 @@ Keys of an exchange, all optional:
   `message`: over `{"role": "assistant", "content": "Hello.", "refusal": null}`, in a whole completion ·
   `choice`: over choice 0 · `choices`: all of them, each over a whole choice · `top`: over the top level of the body ·
   `deltas`: the deltas of choice 0 in a whole stream · `chunks`: each over a whole chunk ·
-  `events`: payloads as they stand (a mapping is dumped as JSON) · `sse`: the raw event stream;
+  `events`: payloads as they stand (a mapping is dumped as JSON) · `sse`: the raw event stream ·
+  `sse_base64`: the same as base64, for bytes that are no text;
 - for streams: `finish_reason` (stop; null for none), `done` (true), `usage_chunk` (a usage object in a last chunk).
 
 The value `<absent>` removes a key.
@@ -19,6 +20,7 @@ The value `<absent>` removes a key.
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping
 from typing import Any
 
@@ -39,7 +41,7 @@ from conformance.wire.traces import (
 
 ABSENT = "<absent>"
 _CREATED = 1_760_000_000
-_STREAM_KEYS = ("deltas", "chunks", "events", "sse")
+_STREAM_KEYS = ("deltas", "chunks", "events", "sse", "sse_base64")
 
 
 def _over(base: Mapping[str, Any], changes: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -104,6 +106,8 @@ def _payloads(spec: Mapping[str, Any], number: int) -> list[Any]:
 
 
 def _body(spec: Mapping[str, Any], number: int) -> bytes:
+    if "sse_base64" in spec:
+        return base64.b64decode(spec["sse_base64"])
     if "sse" in spec or "text" in spec:
         return str(spec.get("sse", spec.get("text"))).encode("utf-8", "surrogatepass")
     if any(key in spec for key in _STREAM_KEYS):

@@ -7,7 +7,9 @@ import pkgutil
 
 from conformance.rules.base import RULES, FoldRule, Rule
 
-_NOT_AREAS = frozenset({"base", "judge", "conditions", "checks"})
+_NOT_AREAS = frozenset(
+    {"base", "judge", "conditions", "checks", "refusals", "schema_check", "tool_history", "tool_markup"}
+)
 
 
 def load() -> dict[str, Rule | FoldRule]:

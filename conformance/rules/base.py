@@ -108,6 +108,8 @@ class Rule:
     values: frozenset[str]
     when: When | None
     check: Check
+    also: tuple[type[Trace], ...] = ()
+    """Further relations in which it may find, but never hold: what lacks its control can only incriminate."""
 
     @property
     def title(self) -> str:
@@ -164,14 +166,16 @@ def rule(
     reads: Iterable[Facet],
     values: Iterable[str] = (),
     when: Callable[[AnyTrace, Terms], bool] | None = None,
+    also: tuple[type[AnyTrace], ...] = (),
 ) -> Callable[[Callable[[AnyTrace, Terms], Verdicts]], Callable[[AnyTrace, Terms], Verdicts]]:
     """Register a function as the rule of a requirement.
 
-    `when` answers false for traces that the requirement is not about; the rule is then not called.
+    `when` answers false for traces that the requirement is not about; the rule is then not called. `also` names
+    relations whose traces it is shown too: there it may find a violation, and saying nothing does not hold.
     """
 
     def decorate(check: Callable[[AnyTrace, Terms], Verdicts]) -> Callable[[AnyTrace, Terms], Verdicts]:
-        _register(Rule(requirement, on, frozenset(reads), frozenset(values), when, check))
+        _register(Rule(requirement, on, frozenset(reads), frozenset(values), when, check, also))
         return check
 
     return decorate

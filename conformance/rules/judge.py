@@ -17,6 +17,7 @@ from conformance.wire.traces import Run, Single, Trace
 
 _TRANSPORT = Vacuous(Reason.TRANSPORT)
 _FACETS = Vacuous(Reason.FACETS)
+_NO_CONTROL = Vacuous(Reason.NO_CONTROL)
 
 
 @dataclass(frozen=True)
@@ -81,14 +82,17 @@ def _judge(rule: Rule, trace: Trace, terms: Terms) -> Judgement:
             findings.append(said)
         else:
             vacuous = vacuous or said
+    if not isinstance(trace, rule.on):
+        vacuous = vacuous or _NO_CONTROL
     return Judgement(rule.id, trace, tuple(findings), None if findings else vacuous)
 
 
 def judge_traces(rules: Iterable[Rule], traces: Iterable[Trace], terms: Terms) -> Iterator[Judgement]:
-    """Every rule over every trace of its relation; `not_applicable` is left out."""
+    """Every rule over every trace of its relations; `not_applicable` is left out."""
     by_relation: dict[type[Trace], list[Rule]] = {}
     for rule in rules:
-        by_relation.setdefault(rule.on, []).append(rule)
+        for relation in (rule.on, *rule.also):
+            by_relation.setdefault(relation, []).append(rule)
     for trace in traces:
         for rule in by_relation.get(type(trace), ()):
             judgement = judge(rule, trace, terms)

@@ -7,7 +7,7 @@ import pkgutil
 
 from conformance.probes.base import PROBES, Probe
 
-_NOT_PROBES = frozenset({"base", "plan", "gather", "reduce", "shrink", "confirm", "build", "preflight"})
+_NOT_PROBES = frozenset({"base", "plan", "gather", "reduce", "shrink", "confirm", "build", "preflight", "schemas"})
 
 
 def load() -> dict[str, Probe]:

@@ -31,11 +31,16 @@ class Effort(IntEnum):
 
 @dataclass(frozen=True)
 class Ask:
-    """One request and its role in its group. `ordinal` tells apart equal requests that must be sent again."""
+    """One request and its role in its group. `ordinal` tells apart equal requests that must be sent again.
+
+    `free` marks a request that a conforming endpoint turns down, or one to a route that generates nothing: it costs
+    no tokens and does not count towards the effort. It is a matter of budget only and is never written down.
+    """
 
     request: Request
     role: str = "single"
     ordinal: int = 0
+    free: bool = False
 
 
 @dataclass(frozen=True)

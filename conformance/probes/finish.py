@@ -1,0 +1,102 @@
+"""Why an answer ends: token limits, stop sequences, a natural end, calls."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
+
+from conformance.probes import build
+from conformance.probes.base import Base, Effort, Group, Probe, register
+from conformance.wire.strict_json import Json
+
+_CITY: Json = [build.WEATHER_TOOL]
+
+
+def _limits(base: Base) -> Iterator[Group]:
+    yield from build.parity(base, base.body(build.LONG, limit=5), usage=True)
+    if base.effort < Effort.STANDARD:
+        return
+    for limit in (1, 2, 20):
+        yield from build.parity(base, base.body(build.LONG, limit=limit), usage=True)
+    yield from build.parity(base, base.body(f"Repeat exactly: {build.UNICODE * 3}", limit=7), usage=False)
+    short = base.body(build.LONG, limit=5)
+    yield build.contrast(short, {**short, **base.body(build.LONG, limit=40)}, _pointer(base))
+    other = "max_tokens" if base.facts.token_limit_field == "max_completion_tokens" else "max_completion_tokens"
+    renamed = {key: value for key, value in short.items() if key != base.facts.token_limit_field}
+    yield build.single({**renamed, other: 5 + 2 * base.facts.reasoning_tokens})
+
+
+def _pointer(base: Base) -> str:
+    return f"/{base.facts.token_limit_field or 'max_tokens'}"
+
+
+def _stops(base: Base) -> Iterator[Group]:
+    """Sequences inside a known text: one token, across tokens, at the start, never met, with what follows a cut."""
+    if not base.dialect.limit("stop.max"):
+        return
+    count = base.body(build.COUNT)
+    yield build.set_at(count, "stop", "5")
+    yield from build.parity(base, {**count, "stop": "5"}, usage=False)
+    if base.effort < Effort.STANDARD:
+        return
+    stops: tuple[Json, ...] = (["4, 5"], ["zzz", "6"], ["10"], ["zzz"], [",", "1"], [", 3", "3, 4", "9", "zzz"])
+    for stop in stops:
+        yield from build.parity(base, {**count, "stop": stop}, usage=False)
+    spoken = base.body(f"Repeat exactly: {build.UNICODE}")
+    for text in ("語", "😀", " "):
+        yield from build.parity(base, {**spoken, "stop": [text]}, usage=True)
+    yield from build.parity(base, {**base.body(build.LONG, limit=8), "stop": ["zzz"]}, usage=False)
+
+
+def _calls(base: Base) -> Iterator[Group]:
+    """Calls under `auto`, `required` and a named choice, whole and cut by the limit."""
+    if "tools" not in base.capabilities:
+        return
+    cut = base.body("Call get_weather for the city of Paris.", limit=3, tools=_CITY, tool_choice="required")
+    yield from build.parity(base, cut, usage=False)
+    if base.effort < Effort.STANDARD:
+        return
+    for choice in ("auto", "required", build.named("get_weather")):
+        yield from build.parity(base, base.body(build.WEATHER, tools=_CITY, tool_choice=choice), usage=False)
+    for limit in (1, 2, 8):
+        for choice in ("required", build.named("get_weather")):
+            yield build.single(base.body(build.WEATHER, limit=limit, tools=_CITY, tool_choice=choice))
+
+
+def _table(base: Base) -> Iterator[Group]:
+    yield from _limits(base)
+    yield from _stops(base)
+    yield from _calls(base)
+
+
+def _draws(base: Base) -> SearchStrategy[Group]:
+    """Any small limit, with and without stop sequences out of the expected text."""
+    stop = st.sampled_from(("1", "2", "3, ", ", 7", "8, 9", "zzz", " 10"))
+    stops = st.lists(stop, min_size=1, max_size=int(base.dialect.limit("stop.max") or 1), unique=True)
+    offered = bool(base.dialect.limit("stop.max"))
+
+    @st.composite
+    def group(draw: st.DrawFn) -> Group:
+        body = base.body(build.COUNT, limit=draw(st.integers(1, 48)))
+        if offered and draw(st.booleans()):
+            body["stop"] = draw(stops)
+        if draw(st.booleans()):
+            return build.single(body)
+        return next(build.parity(base, body, usage=draw(st.booleans())))
+
+    return group()
+
+
+register(
+    Probe(
+        "finish",
+        "finish_reason",
+        ("finish_reason", "usage", "requests", "stream"),
+        table=_table,
+        strategy=_draws,
+        draws=(0, 6, 60),
+        summary="Token limits, stop sequences and calls, in both modes.",
+    )
+)

@@ -1,0 +1,94 @@
+"""Streams of text: usage on request, long answers, refused requests that ask for a stream."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from conformance.probes import build
+from conformance.probes.base import Base, Effort, Group, Probe, register
+from conformance.wire.strict_json import Json
+
+
+def _usage(base: Base) -> Iterator[Group]:
+    """`include_usage` true, false and left out; the options without a stream."""
+    stream = build.streamed(base.body(build.GREETING))
+    if build.asks_for_usage(base):
+        yield build.contrast(stream, {**stream, "stream_options": {"include_usage": True}}, "/stream_options")
+        yield build.contrast(
+            {**stream, "stream_options": {"include_usage": True}},
+            {**stream, "stream_options": {"include_usage": False}},
+            "/stream_options/include_usage",
+        )
+        yield build.contrast(
+            {**stream, "stream_options": {"include_usage": True}},
+            {**base.body(build.GREETING), "stream": False, "stream_options": {"include_usage": True}},
+            "/stream",
+            refused=True,
+        )
+        yield build.set_at(base.body(build.GREETING), "stream_options", {"include_usage": True}, refused=True)
+    if base.effort < Effort.STANDARD:
+        return
+    plain = base.body(build.GREETING)
+    yield build.set_at(plain, "stream", False)
+    yield build.set_at(plain, "stream", None)
+    yield build.set_at(plain, "stream_options", None)
+    if build.asks_for_usage(base):
+        yield build.set_at(stream, "stream_options", None)
+        yield build.set_at(stream, "stream_options", {})
+        for value in ({"include_obfuscation": False}, {"include_obfuscation": True}):
+            yield build.set_at(stream, "stream_options", value)
+        yield build.set_at(stream, "stream_options", "yes", refused=True)
+        yield build.set_at(stream, "stream_options", {"include_usage": "yes"}, refused=True)
+
+
+def _refused(base: Base) -> Iterator[Group]:
+    """Requests that fail validation although they ask for a stream: the status line must still say so."""
+    stream = build.streamed(base.body(build.GREETING))
+    changes: tuple[tuple[str, Json], ...] = (
+        ("messages", []),
+        ("model", ...),
+        ("messages", "hello"),
+        ("temperature", "hot"),
+        ("messages", [{"role": "tool", "tool_call_id": "call_1", "content": "1"}]),
+        ("model", 5),
+    )
+    for field, value in changes[: 2 if base.effort < Effort.STANDARD else len(changes)]:
+        yield build.set_at(stream, field, value, refused=True)
+    if "tools" in base.capabilities:
+        yield build.set_at(stream, "tools", "get_weather", refused=True)
+        yield build.set_at(stream, "tools", [{"type": "function"}], refused=True)
+
+
+def _texts(base: Base) -> Iterator[Group]:
+    """A long answer, and features that meet in one stream."""
+    yield build.single(build.streamed(base.body(build.LONG, limit=200)))
+    if base.effort < Effort.STANDARD:
+        return
+    yield from build.parity(base, base.body(build.LONG, limit=200), usage=True)
+    mixed = base.body(f"Repeat exactly: {build.UNICODE} and {build.SEPARATORS}")
+    if base.dialect.limit("stop.max"):
+        yield from build.parity(base, {**mixed, "stop": ["and"]}, usage=True)
+    if base.dialect.limit("n.max"):
+        yield from build.parity(base, {**mixed, "n": 2}, usage=True)
+        yield from build.parity(base, {**base.body(build.LONG, limit=8), "n": 2}, usage=True)
+    if "tools" in base.capabilities:
+        idle = base.body(f"Repeat exactly: {build.UNICODE}", tools=[build.WEATHER_TOOL], tool_choice="none")
+        yield from build.parity(base, idle, usage=None)
+
+
+def _table(base: Base) -> Iterator[Group]:
+    yield from _usage(base)
+    yield from _refused(base)
+    yield from _texts(base)
+
+
+register(
+    Probe(
+        "streams",
+        "stream",
+        ("stream", "sse", "stream_errors", "usage"),
+        table=_table,
+        needs=frozenset({"streaming"}),
+        summary="Usage in streams, long streams, and refused requests that ask for one.",
+    )
+)

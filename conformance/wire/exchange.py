@@ -120,6 +120,10 @@ class Exchange:
     retry_of: str | None = None
     note: str | None = field(default=None, compare=False)
     """What the transport says of a failed exchange, for people."""
+    coded_length: int | None = None
+    """Bytes of the body before its content codings were undone; None where it had none."""
+    origin: str = field(default="", compare=False)
+    """Where foreign traffic was recorded: only exchanges of one origin are related to each other."""
 
     def header(self, name: str) -> str | None:
         """The field's values joined by a comma (RFC 9110, section 5.3), or None where it was not sent."""

@@ -1,0 +1,87 @@
+"""What a transport is, and what every transport does alike: addresses, header fields, bounds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Protocol
+from urllib.parse import quote
+
+from conformance.wire.exchange import Exchange, Headers, Request
+
+_JSON = ("Content-Type", "application/json")
+_ACCEPT = ("Accept", "*/*")
+
+
+class Transport(Protocol):
+    """One way to get a request answered."""
+
+    def send(self, request: Request) -> Exchange:
+        """Send once and read the answer to its end. The exchange has no id as yet. Never raises on what comes back."""
+
+    def now(self) -> float:
+        """Unix time in seconds."""
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass, in whatever clock the transport lives by."""
+
+    def close(self) -> None:
+        """Let go of connections."""
+
+
+@dataclass(frozen=True)
+class Timeouts:
+    """Four different bounds, in seconds: to connect, to the first byte, between two pieces, and for the whole."""
+
+    connect: float = 10.0
+    first_byte: float = 60.0
+    idle: float = 30.0
+    total: float = 180.0
+
+
+@dataclass(frozen=True)
+class Access:
+    """Where to send, and with what. `headers` are the user's own and as secret as the key."""
+
+    base_url: str
+    key: str | None = None
+    headers: Headers = ()
+
+    def __repr__(self) -> str:
+        return f"Access({self.base_url!r}, …)"
+
+
+def join_url(base_url: str, path: str) -> str:
+    """A request's path hung on the base URL: its path prefix and its query are kept, slashes are not doubled.
+
+    `https://h/p/v1/?v=2` and `/models?limit=1` give `https://h/p/v1/models?v=2&limit=1`. Nothing in `path` can change
+    the origin.
+    """
+    head, _, base_query = base_url.partition("#")[0].partition("?")
+    route, _, query = quote(path, safe="/?&=%:@!$'()*+,;~-._[]").partition("?")
+    queries = "&".join(part for part in (base_query, query) if part)
+    return f"{head.rstrip('/')}/{route.lstrip('/')}" + (f"?{queries}" if queries else "")
+
+
+def header_fields(request: Request, key: str | None, own: Headers = ()) -> Headers:
+    """The fields that go out: defaults, the user's own, the request's, then credentials as `request.auth` says.
+
+    `key` sends `Authorization: Bearer`, `x-api-key` sends `X-Api-Key`, `none` and `as_given` send no key. A request
+    that names `Content-Type` with an empty value goes without one.
+    """
+    credentials: Headers = ()
+    if key is not None and request.auth == "key":
+        credentials = (("Authorization", f"Bearer {key}"),)
+    elif key is not None and request.auth == "x-api-key":
+        credentials = (("X-Api-Key", key),)
+    defaults: Headers = (_ACCEPT,) if request.body is None else (_ACCEPT, _JSON)
+    given = {name.lower() for name, _ in (*request.headers, *own)}
+    kept = tuple(field for field in defaults if field[0].lower() not in given)
+    sent = tuple((name, value) for name, value in request.headers if value or name.lower() != "content-type")
+    return (*kept, *own, *sent, *credentials)
+
+
+@lru_cache(maxsize=16384)
+def authenticated(request: Request, key: str | None) -> Request:
+    """The request as it arrives at the other end; cached, so that many replays of one plan share its parsed body."""
+    return Request(request.method, request.path, header_fields(request, key), request.body, request.auth)

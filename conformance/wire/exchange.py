@@ -69,7 +69,8 @@ class Request:
     """An HTTP request relative to the base URL.
 
     `path` begins with a slash and carries the query. `headers` hold no credentials, unless a probe tests those.
-    `auth` says how the transport authenticates: `key` (the run's key), `none`, or `as_given` (headers only).
+    `auth` says how the transport authenticates: `key` (the run's key as a bearer token), `x-api-key` (the same key in
+    that field), `none`, or `as_given` (headers only).
     """
 
     method: str = "POST"

@@ -1,11 +1,11 @@
-"""Wrong credentials, few and last: some providers lock out who tries too often."""
+"""Wrong credentials, few and last: some providers lock out who tries too often. And the other header for the key."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from conformance.probes import build
-from conformance.probes.base import Base, Effort, Group, Probe, register
+from conformance.probes.base import Base, Group, Probe, register
 from conformance.wire import strict_json
 from conformance.wire.exchange import Headers, Request
 
@@ -16,20 +16,24 @@ UNKNOWN_KEY = "sk-Zq7Xw2Lk9Rv4Tn6Yb1Mc8Hd3Jf5Gs0Pa2Ue4W"
 def _post(base: Base, credentials: Headers, *, stream: bool = False) -> Request:
     body = base.body(build.GREETING, limit=16)
     body = build.streamed(body) if stream else body
-    return Request("POST", "/chat/completions", build.JSON_TYPE + credentials, strict_json.dump(body), "as_given")
+    return Request("POST", "/chat/completions", credentials, strict_json.dump(body), "as_given")
 
 
-def _table(base: Base) -> Iterator[Group]:
-    """At most five; preflight has sent one without credentials."""
-    unknown = (("authorization", f"Bearer {UNKNOWN_KEY}"),)
-    yield build.alone(_post(base, unknown), free=True)
-    if base.effort < Effort.STANDARD:
-        return
-    yield build.alone(_post(base, (("authorization", "Basic eDp5"),)), free=True)
-    yield build.alone(_post(base, (("authorization", "Bearer "),)), free=True)
-    if "streaming" in base.capabilities:
-        yield build.alone(_post(base, unknown, stream=True), free=True)
-    yield build.alone(Request("GET", "/models", unknown, None, "as_given"), free=True)
+def _wrong(base: Base) -> Iterator[Group]:
+    """Five; preflight has sent a valid request without credentials."""
+    streams = "streaming" in base.capabilities
+    yield build.alone(_post(base, (("authorization", f"Bearer {UNKNOWN_KEY}"),)), free=True)
+    yield build.alone(Request("POST", "/chat/completions", (), b"{}", "none"), free=True)
+    yield build.alone(_post(base, (("authorization", "Basic eDp5"),), stream=streams), free=True)
+    yield build.alone(build.get("/models", auth="none"), free=True)
+    yield build.alone(_post(base, (("authorization", "Bearer"),)), free=True)
+
+
+def _aliases(base: Base) -> Iterator[Group]:
+    """The run's own key in every header that the dialect documents for it."""
+    if "x-api-key" in (base.dialect.convention("auth.headers") or ()):
+        body = base.body(build.GREETING, limit=16)
+        yield build.contrasted(build.post(body), build.post(body, auth="x-api-key"), "x-api-key")
 
 
 register(
@@ -37,8 +41,17 @@ register(
         "auth",
         "auth",
         ("auth", "errors", "stream_errors"),
-        table=_table,
+        table=_wrong,
         last=True,
-        summary="An unknown key and malformed credentials, at most five requests.",
+        summary="An unknown key, malformed credentials and none: five requests.",
+    )
+)
+register(
+    Probe(
+        "auth_headers",
+        "auth",
+        ("auth",),
+        table=_aliases,
+        summary="The key in the other headers that the dialect documents.",
     )
 )

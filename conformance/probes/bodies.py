@@ -37,13 +37,15 @@ def _refused(base: Base) -> Iterator[Group]:
 
 
 def _content_types(base: Base) -> Iterator[Group]:
+    """Declared with a parameter, as something else, and (an empty value) not at all."""
     control = build.post(base.body(build.GREETING))
     yield build.contrasted(
         control, build.raw(control.body or b"", (("content-type", "application/json; charset=utf-8"),)), "content-type"
     )
     if base.effort < Effort.STANDARD:
         return
-    for headers in ((("content-type", "text/plain"),), (("content-type", "multipart/form-data"),), ()):
+    for value in ("text/plain", "multipart/form-data", ""):
+        headers = (("content-type", value),)
         yield build.contrasted(control, build.raw(control.body or b"", headers), "content-type", refused=True)
 
 
@@ -92,11 +94,11 @@ def _routes(base: Base) -> Iterator[Group]:
     body = strict_json.dump(base.body(build.GREETING, limit=16))
     routes = (
         Request("GET", "/zzz-no-such-route"),
-        Request("PUT", "/chat/completions", build.JSON_TYPE, body),
-        Request("POST", "/chat/zzz-no-such-route", build.JSON_TYPE, body),
-        Request("PATCH", "/chat/completions", build.JSON_TYPE, body),
+        Request("PUT", "/chat/completions", (), body),
+        Request("POST", "/chat/zzz-no-such-route", (), body),
+        Request("PATCH", "/chat/completions", (), body),
         Request("DELETE", "/models"),
-        Request("POST", "/models", build.JSON_TYPE, b"{}"),
+        Request("POST", "/models", (), b"{}"),
     )
     for request in routes[: 2 if base.effort < Effort.STANDARD else len(routes)]:
         yield build.alone(request, free=True)

@@ -11,8 +11,6 @@ from conformance.wire.exchange import Headers, Request
 from conformance.wire.strict_json import Json
 from conformance.wire.traces import Relation
 
-JSON_TYPE: Headers = (("content-type", "application/json"),)
-
 CITIES = "What is the weather in Paris and in London right now?"
 """Asks for two calls of one tool."""
 WEATHER = "What is the weather in Paris right now?"
@@ -30,12 +28,12 @@ SEPARATORS = "one\u2028two\u2029three\u0085four"
 """Characters at which careless readers split lines; JSON and event streams do not."""
 
 
-def post(body: Json, headers: Headers = JSON_TYPE, path: str = "/chat/completions", auth: str = "key") -> Request:
-    """A POST of a JSON value."""
+def post(body: Json, headers: Headers = (), path: str = "/chat/completions", auth: str = "key") -> Request:
+    """A POST of a JSON value; the transport declares it as JSON unless `headers` say otherwise."""
     return Request("POST", path, headers, strict_json.dump(body), auth)
 
 
-def raw(body: bytes, headers: Headers = JSON_TYPE) -> Request:
+def raw(body: bytes, headers: Headers = ()) -> Request:
     """A POST of these bytes to the chat-completions route."""
     return Request("POST", "/chat/completions", headers, body)
 
@@ -190,3 +188,13 @@ def result(call_id: str, content: Json) -> dict[str, Json]:
 def user(content: Json) -> dict[str, Json]:
     """A user message."""
     return {"role": "user", "content": content}
+
+
+def takes_many(base: Base) -> bool:
+    """The dialect documents `n` above 1."""
+    return bool(base.dialect.convention("n.many") in (None, "supported"))
+
+
+def takes_stops(base: Base) -> bool:
+    """The dialect documents `stop`."""
+    return any(base.dialect.limit(name) is not None for name in ("stop.max", "stop.min"))

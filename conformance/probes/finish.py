@@ -34,7 +34,7 @@ def _pointer(base: Base) -> str:
 
 def _stops(base: Base) -> Iterator[Group]:
     """Sequences inside a known text: one token, across tokens, at the start, never met, with what follows a cut."""
-    if not base.dialect.limit("stop.max"):
+    if not build.takes_stops(base):
         return
     count = base.body(build.COUNT)
     yield build.set_at(count, "stop", "5")
@@ -75,7 +75,7 @@ def _draws(base: Base) -> SearchStrategy[Group]:
     """Any small limit, with and without stop sequences out of the expected text."""
     stop = st.sampled_from(("1", "2", "3, ", ", 7", "8, 9", "zzz", " 10"))
     stops = st.lists(stop, min_size=1, max_size=int(base.dialect.limit("stop.max") or 1), unique=True)
-    offered = bool(base.dialect.limit("stop.max"))
+    offered = build.takes_stops(base)
 
     @st.composite
     def group(draw: st.DrawFn) -> Group:

@@ -12,7 +12,7 @@ from conformance.probes.base import Base, Effort, Group, Probe, register
 def _table(base: Base) -> Iterator[Group]:
     plain = base.body(build.GREETING)
     yield build.set_at(plain, "n", 2)
-    if not base.dialect.limit("n.max"):
+    if not build.takes_many(base):
         return
     two: dict[str, Any] = {**plain, "n": 2}
     yield from build.parity(base, two, usage=True)
@@ -26,7 +26,7 @@ def _table(base: Base) -> Iterator[Group]:
     yield from build.parity(base, {**plain, "n": 3}, usage=False)
     yield from build.parity(base, base.body(f"Repeat exactly: {build.UNICODE}", n=2), usage=None)
     yield from build.parity(base, base.body(build.LONG, limit=6, n=2), usage=True)
-    if base.dialect.limit("stop.max"):
+    if build.takes_stops(base):
         yield from build.parity(base, base.body(build.COUNT, n=2, stop=["5"]), usage=False)
     if tools:
         yield from build.parity(base, called, usage=True)

@@ -18,15 +18,13 @@ _PROMPTS = (
 
 def _table(base: Base) -> Iterator[Group]:
     tools: Json = [build.WEATHER_TOOL, build.TIME_TOOL]
-    offered = bool(base.dialect.convention("parallel_tool_calls") in (None, True))
     for prompt in _PROMPTS[: 1 if base.effort < Effort.STANDARD else len(_PROMPTS)]:
         asked = base.body(prompt, tools=tools, tool_choice="auto")
-        if offered:
-            allowed: dict[str, Any] = {**asked, "parallel_tool_calls": True}
-            forbidden: dict[str, Any] = {**asked, "parallel_tool_calls": False}
-            yield from build.both_modes(base, allowed, forbidden, "/parallel_tool_calls")
-            yield build.contrast(allowed, asked, "/parallel_tool_calls")
-            yield build.contrast(asked, forbidden, "/parallel_tool_calls")
+        allowed: dict[str, Any] = {**asked, "parallel_tool_calls": True}
+        forbidden: dict[str, Any] = {**asked, "parallel_tool_calls": False}
+        yield from build.both_modes(base, allowed, forbidden, "/parallel_tool_calls")
+        yield build.contrast(allowed, asked, "/parallel_tool_calls")
+        yield build.contrast(asked, forbidden, "/parallel_tool_calls")
         yield from build.parity(base, asked, usage=False)
     plain = base.body(build.GREETING)
     yield build.set_at(plain, "parallel_tool_calls", True, refused=True)
@@ -36,24 +34,23 @@ def _table(base: Base) -> Iterator[Group]:
         return
     yield build.set_at(asked, "parallel_tool_calls", 1, refused=True)
     yield build.set_at(asked, "parallel_tool_calls", None)
-    if offered:
-        for choice in ("required", build.named("get_weather")):
-            forced = {**asked, "tool_choice": choice}
-            yield from build.both_modes(
-                base,
-                {**forced, "parallel_tool_calls": True},
-                {**forced, "parallel_tool_calls": False},
-                "/parallel_tool_calls",
-            )
-        strict = build.fixed("press_button", "start", strict=True)
-        yield build.single(
-            base.body(
-                "Call press_button and press_button again.",
-                tools=[strict],
-                tool_choice="required",
-                parallel_tool_calls=False,
-            )
+    for choice in ("required", build.named("get_weather")):
+        forced = {**asked, "tool_choice": choice}
+        yield from build.both_modes(
+            base,
+            {**forced, "parallel_tool_calls": True},
+            {**forced, "parallel_tool_calls": False},
+            "/parallel_tool_calls",
         )
+    strict = build.fixed("press_button", "start", strict=True)
+    yield build.single(
+        base.body(
+            "Call press_button and press_button again.",
+            tools=[strict],
+            tool_choice="required",
+            parallel_tool_calls=False,
+        )
+    )
 
 
 register(

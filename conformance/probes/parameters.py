@@ -34,7 +34,7 @@ def _bad(base: Base) -> Iterator[tuple[str, Json]]:
     yield from (("model", ""), ("messages", {}), ("messages", None), ("model", None))
     yield from (("top_p", value) for value in _beyond(base, "top_p", "top_p"))
     yield from ((limit, 1.5), (limit, "a"), ("stream", 1), ("temperature", True), ("temperature", []))
-    if base.dialect.limit("n.max"):
+    if build.takes_many(base):
         yield from (("n", 0), *(("n", value) for value in _beyond(base, "n", "n")), ("n", "2"), ("n", 1.5), ("n", -1))
     most = base.dialect.limit("stop.max")
     if isinstance(most, int):
@@ -60,7 +60,7 @@ def _good(base: Base) -> Iterator[tuple[str, Json]]:
     most = base.dialect.limit("stop.max")
     if isinstance(most, int):
         yield from (("stop", "zzz"), ("stop", [f"zzz{number}" for number in range(most)]))
-    if base.dialect.limit("n.max"):
+    if build.takes_many(base):
         yield from (("n", 1), ("n", 2))
     yield from (("seed", 0), ("seed", -1), ("seed", 2**62), ("user", "u-1"), ("response_format", {"type": "text"}))
     for field in ("presence_penalty", "frequency_penalty"):

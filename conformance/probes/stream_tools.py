@@ -63,10 +63,10 @@ def _table(base: Base) -> Iterator[Group]:
             tool_choice="required",
         )
         yield from build.parity(base, cut, usage=True)
-    if base.dialect.limit("n.max"):
+    if build.takes_many(base):
         yield from build.parity(base, {**two, "n": 2}, usage=True)
         yield from build.parity(base, _forced(base, build.UNICODE_TOOL, n=2), usage=False)
-    if base.dialect.limit("stop.max"):
+    if build.takes_stops(base):
         yield from build.parity(base, _forced(base, build.PRESS_TOOL, stop=["zzz"]), usage=True)
     yield from build.parity(base, {**two, "parallel_tool_calls": False}, usage=True)
 
@@ -92,7 +92,7 @@ def _draws(base: Base) -> SearchStrategy[Group]:
         tool = build.fixed(draw(names), draw(values))
         name = build.name_of(tool)
         fields: dict[str, Any] = {"tool_choice": draw(st.sampled_from(("required", build.named(name))))}
-        if base.dialect.limit("n.max") and draw(st.booleans()):
+        if build.takes_many(base) and draw(st.booleans()):
             fields["n"] = 2
         if draw(st.booleans()):
             fields["parallel_tool_calls"] = draw(st.booleans())

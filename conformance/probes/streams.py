@@ -66,9 +66,9 @@ def _texts(base: Base) -> Iterator[Group]:
         return
     yield from build.parity(base, base.body(build.LONG, limit=200), usage=True)
     mixed = base.body(f"Repeat exactly: {build.UNICODE} and {build.SEPARATORS}")
-    if base.dialect.limit("stop.max"):
+    if build.takes_stops(base):
         yield from build.parity(base, {**mixed, "stop": ["and"]}, usage=True)
-    if base.dialect.limit("n.max"):
+    if build.takes_many(base):
         yield from build.parity(base, {**mixed, "n": 2}, usage=True)
         yield from build.parity(base, {**base.body(build.LONG, limit=8), "n": 2}, usage=True)
     if "tools" in base.capabilities:

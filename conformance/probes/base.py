@@ -66,6 +66,8 @@ class Base:
     effort: Effort = Effort.STANDARD
     capabilities: frozenset[str] = field(default_factory=frozenset)
     """Capabilities of the dialect that were not excluded."""
+    fixtures: tuple[str, ...] = ()
+    """Directories with the user's own recorded requests, sent beside the shipped ones."""
 
     def body(self, *messages: Json, limit: int = 256, **fields: Json) -> dict[str, Json]:
         """A chat body; strings become user messages. A field given as `...` (Ellipsis) is left out."""

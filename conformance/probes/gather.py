@@ -1,0 +1,163 @@
+"""Send a plan: its groups side by side, scenarios beside them, bad keys last and one at a time; and write the marks.
+
+Works against anything that sends (`Sender`), with threads (`gather`) or without (`in_order`).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from itertools import count
+from typing import Protocol
+
+from conformance.probes.base import Base, Probe
+from conformance.probes.plan import Item, Plan, plain_request
+from conformance.wire.exchange import Exchange, Request
+from conformance.wire.traces import Mark, Relation
+
+CLOSING = 99
+"""The ordinal of the control that is sent when everything else has been: a success after a failure."""
+Progress = Callable[[int, int, str], None]
+"""Hears: groups and scenarios done, how many there are, the area of the one just done."""
+
+
+class Sender(Protocol):
+    """What sends: `conformance.transport.courier.Courier`."""
+
+    def send(self, request: Request, ordinal: int = 0, *, fresh: bool = False, lane: str = "") -> Exchange | None:
+        """The answer, or None where nothing is sent any more."""
+
+    def mark(self, mark: Mark) -> None:
+        """Write a mark."""
+
+
+class Ended(Exception):
+    """Nothing is sent any more: a scenario ends here, cleaning up on its way out."""
+
+
+class ScenarioSession:
+    """A scenario's hands (`conformance.probes.base.Session`). Raises Ended from `send` when the run is over."""
+
+    def __init__(self, base: Base, sender: Sender, probe: Probe, serial: Iterator[int] | None = None) -> None:
+        """`serial` numbers group names; one per probe is enough, as names begin with the probe's."""
+        self.base = base
+        self._sender = sender
+        self._probe = probe
+        self._serial = serial or count()
+
+    def send(self, request: Request, *, fresh: bool = False) -> Exchange:
+        """Send, or answer from the memo unless `fresh` or state-changing."""
+        exchange = self._sender.send(request, fresh=fresh, lane=self._probe.area)
+        if exchange is None:
+            raise Ended
+        return exchange
+
+    def mark(self, exchange: Exchange, relation: Relation, group: str, role: str, about: str = "") -> None:
+        """Write a mark."""
+        self._sender.mark(Mark(relation, group, role, exchange.id, about))
+
+    def group(self, name: str) -> str:
+        """A group name that is unique in this run."""
+        return f"{self._probe.name}/{name}#{next(self._serial)}"
+
+
+def send_item(item: Item, sender: Sender) -> bool:
+    """Send one group in order and mark it; false where the run ended before it was whole."""
+    exchanges: list[Exchange] = []
+    for ask in item.group.asks:
+        exchange = sender.send(ask.request, ask.ordinal, lane=item.probe.area)
+        if exchange is None:
+            return False
+        exchanges.append(exchange)
+    if item.group.relation is not Relation.SINGLE:
+        for ask, exchange in zip(item.group.asks, exchanges, strict=True):
+            sender.mark(Mark(item.group.relation, item.name, ask.role, exchange.id, item.group.about))
+    return True
+
+
+def play(probe: Probe, base: Base, sender: Sender) -> None:
+    """Run one scenario until it is done or the run is over."""
+    if probe.scenario is None:
+        return
+    try:
+        probe.scenario(ScenarioSession(base, sender, probe))
+    except Ended:
+        return
+
+
+def _close(plan: Plan, sender: Sender) -> None:
+    """One more plain completion, so that what failed near the end has a success after it."""
+    sender.send(plain_request(plan.base), CLOSING, lane="preflight")
+
+
+def in_order(plan: Plan, sender: Sender) -> None:
+    """Send everything in this thread, in one fixed order: opening, groups, scenarios, bad keys, closing."""
+    for ask in plan.opening:
+        sender.send(ask.request, ask.ordinal, lane="preflight")
+    for item in plan.items:
+        send_item(item, sender)
+    for probe in plan.scenarios:
+        play(probe, plan.base, sender)
+    for item in plan.last:
+        send_item(item, sender)
+    for probe in plan.last_scenarios:
+        play(probe, plan.base, sender)
+    _close(plan, sender)
+
+
+class _Tally:
+    def __init__(self, total: int, progress: Progress | None) -> None:
+        self._lock = threading.Lock()
+        self._done = 0
+        self._total = total
+        self._progress = progress
+
+    def did(self, area: str) -> None:
+        with self._lock:
+            self._done += 1
+            done = self._done
+        if self._progress is not None:
+            self._progress(done, self._total, area)
+
+
+def _finish(futures: Iterable[Future[None]]) -> None:
+    """Wait for all; raise what one of them raised. Waits in short steps, so that Ctrl-C gets through."""
+    pending = set(futures)
+    while pending:
+        done, pending = wait(pending, timeout=0.5, return_when=FIRST_EXCEPTION)
+        for future in done:
+            future.result()
+
+
+def gather(plan: Plan, sender: Sender, *, concurrency: int, progress: Progress | None = None) -> None:
+    """Send everything, `concurrency` groups at a time. The opening has been sent by preflight.
+
+    A KeyboardInterrupt leaves this function at once when what is in flight has ended; the caller stops the sender
+    first if it wants that to be soon.
+    """
+    scenarios = len(plan.scenarios) + len(plan.last_scenarios)
+    tally = _Tally(len(plan.items) + len(plan.last) + scenarios, progress)
+
+    def group(item: Item) -> None:
+        if send_item(item, sender):
+            tally.did(item.probe.area)
+
+    def scenario(probe: Probe) -> None:
+        play(probe, plan.base, sender)
+        tally.did(probe.area)
+
+    beside = ThreadPoolExecutor(max(1, len(plan.scenarios)), thread_name_prefix="scenario")
+    pool = ThreadPoolExecutor(max(1, concurrency), thread_name_prefix="gather")
+    try:
+        futures = [beside.submit(scenario, probe) for probe in plan.scenarios]
+        futures += [pool.submit(group, item) for item in plan.items]
+        _finish(futures)
+        for item in plan.last:
+            group(item)
+        for probe in plan.last_scenarios:
+            scenario(probe)
+        _close(plan, sender)
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+        beside.shutdown(wait=False, cancel_futures=True)

@@ -18,12 +18,17 @@ from conformance.wire.traces import Mark, Relation
 
 CLOSING = 99
 """The ordinal of the control that is sent when everything else has been: a success after a failure."""
+GRACE = 5.0
+"""Seconds that requests in flight get to end after an interruption."""
 Progress = Callable[[int, int, str], None]
 """Hears: groups and scenarios done, how many there are, the area of the one just done."""
 
 
 class Sender(Protocol):
     """What sends: `conformance.transport.courier.Courier`."""
+
+    def stop(self, why: str) -> None:
+        """Send nothing more."""
 
     def send(self, request: Request, ordinal: int = 0, *, fresh: bool = False, lane: str = "") -> Exchange | None:
         """The answer, or None where nothing is sent any more."""
@@ -133,8 +138,7 @@ def _finish(futures: Iterable[Future[None]]) -> None:
 def gather(plan: Plan, sender: Sender, *, concurrency: int, progress: Progress | None = None) -> None:
     """Send everything, `concurrency` groups at a time. The opening has been sent by preflight.
 
-    A KeyboardInterrupt leaves this function at once when what is in flight has ended; the caller stops the sender
-    first if it wants that to be soon.
+    On KeyboardInterrupt nothing more is sent, what is in flight gets `GRACE` seconds to end, and it is raised again.
     """
     scenarios = len(plan.scenarios) + len(plan.last_scenarios)
     tally = _Tally(len(plan.items) + len(plan.last) + scenarios, progress)
@@ -149,8 +153,9 @@ def gather(plan: Plan, sender: Sender, *, concurrency: int, progress: Progress |
 
     beside = ThreadPoolExecutor(max(1, len(plan.scenarios)), thread_name_prefix="scenario")
     pool = ThreadPoolExecutor(max(1, concurrency), thread_name_prefix="gather")
+    futures: list[Future[None]] = []
     try:
-        futures = [beside.submit(scenario, probe) for probe in plan.scenarios]
+        futures += [beside.submit(scenario, probe) for probe in plan.scenarios]
         futures += [pool.submit(group, item) for item in plan.items]
         _finish(futures)
         for item in plan.last:
@@ -158,6 +163,10 @@ def gather(plan: Plan, sender: Sender, *, concurrency: int, progress: Progress |
         for probe in plan.last_scenarios:
             scenario(probe)
         _close(plan, sender)
+    except KeyboardInterrupt:
+        sender.stop("interrupted")
+        wait(futures, timeout=GRACE)
+        raise
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
         beside.shutdown(wait=False, cancel_futures=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain, zip_longest
 
 from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
@@ -16,6 +16,7 @@ from hypothesis.errors import Unsatisfiable
 from hypothesis.strategies import SearchStrategy
 
 from conformance.probes.base import Ask, Base, Effort, Group, Probe
+from conformance.probes.build import post
 from conformance.wire.exchange import Request
 from conformance.wire.strict_json import Json
 
@@ -292,7 +293,7 @@ def make_plan(
         tuple(probe for probe in scenarios if probe.last),
         tuple(opening),
     )
-    return Plan(**{**made.__dict__, "digest": _digest(made)})
+    return replace(made, digest=_digest(made))
 
 
 def _digest(plan: Plan) -> str:
@@ -314,6 +315,4 @@ def _digest(plan: Plan) -> str:
 
 def plain_request(base: Base, prompt: Json = "Say hello in one word.", limit: int = 32) -> Request:
     """A completion that every endpoint can answer: the control of preflight and of the end of a run."""
-    from conformance.probes.build import post
-
     return post(base.body(prompt, limit=limit))

@@ -6,6 +6,8 @@ its headers. Requests are read in the thread that sent them, hence the bounds ar
 
 from __future__ import annotations
 
+import contextlib
+import socket
 import ssl
 import threading
 import time
@@ -85,7 +87,11 @@ class BoundedStream(httpcore.NetworkStream):
             raise httpcore.WriteTimeout(why) from error
 
     def close(self) -> None:
-        """Let go of the socket."""
+        """Let go of the socket. Shutting it down first wakes a thread that is still reading from it."""
+        found = self._stream.get_extra_info("socket")
+        if isinstance(found, socket.socket):
+            with contextlib.suppress(OSError):
+                found.shutdown(socket.SHUT_RDWR)
         self._stream.close()
 
     def start_tls(

@@ -1,0 +1,228 @@
+"""`report.json`, by the published contract: the report to JSON, the schema, and what of it is read back."""
+
+from __future__ import annotations
+
+import json
+from importlib.resources import files
+from typing import Any
+
+from conformance.catalogue.model import Impact, Level
+from conformance.reporting.model import (
+    FORMAT,
+    AreaCost,
+    Endpoint,
+    Observation,
+    Report,
+    Row,
+    RunInfo,
+    Step,
+    Suite,
+    Violation,
+    Where,
+)
+from conformance.verdict.fold import Verdict
+from conformance.verdict.outcome import Coverage, Gap, Outcome
+
+
+class ReportError(ValueError):
+    """A report that cannot be read; the message is one sentence for the user."""
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of a report."""
+    found: dict[str, Any] = json.loads(
+        (files("conformance.reporting") / "schemas/report.schema.json").read_text("utf-8")
+    )
+    return found
+
+
+def _step(step: Step) -> dict[str, Any]:
+    made: dict[str, Any] = {
+        "method": step.method,
+        "path": step.path,
+        "headers": [list(pair) for pair in step.headers],
+        "body": step.body,
+        "body_base64": step.body_base64,
+        "auth": step.auth,
+        "curl": step.curl,
+    }
+    names = [name for name, _ in step.headers]
+    if len({name.lower() for name in names}) == len(names):
+        made["headers"] = dict(step.headers)
+    return made
+
+
+def _finding(found: Violation) -> dict[str, Any]:
+    return {
+        "where": {
+            "exchange": found.where.exchange,
+            "part": found.where.part,
+            "chunk": found.where.chunk,
+            "byte": found.where.byte,
+            "pointer": found.where.pointer,
+        },
+        "expected": found.expected,
+        "observed": found.observed,
+        "count": found.count,
+        "minimal": found.minimal,
+        "confirmed": None if found.confirmed is None else {"k": found.confirmed[0], "n": found.confirmed[1]},
+        "steps": [_step(step) for step in found.steps],
+    }
+
+
+def _row(row: Row) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "ref": row.ref,
+        "area": row.area,
+        "capability": row.capability,
+        "level": row.level.value,
+        "basis": row.basis,
+        "impact": row.impact.value,
+        "title": row.title,
+        "source": row.source,
+        "quote": row.quote,
+        "verdict": row.verdict.value,
+        "exercised": row.exercised,
+        "violated": row.violated,
+        "reason": row.reason,
+        "findings": [_finding(found) for found in row.findings],
+    }
+
+
+def _run(run: RunInfo) -> dict[str, Any]:
+    return {
+        "started": run.started,
+        "finished": run.finished,
+        "seed": run.seed,
+        "plan_sha256": run.plan_sha256,
+        "effort": run.effort,
+        "embedded": run.embedded,
+        "requests": run.requests,
+        "generating_requests": run.generating_requests,
+        "shrink_requests": run.shrink_requests,
+        "retries": run.retries,
+        "prompt_tokens": run.prompt_tokens,
+        "completion_tokens": run.completion_tokens,
+        "areas": {
+            name: {"requests": cost.requests, "seconds": round(cost.seconds, 3)} for name, cost in run.areas.items()
+        },
+        "config": dict(run.config),
+    }
+
+
+def to_json(report: Report) -> dict[str, Any]:
+    """The report as JSON values."""
+    suite, endpoint, counted = report.suite, report.endpoint, report.coverage
+    return {
+        "format": FORMAT,
+        "suite": {
+            "version": suite.version,
+            "catalogue_sha256": suite.catalogue_sha256,
+            "python": suite.python,
+            "hypothesis": suite.hypothesis,
+        },
+        "run": _run(report.run),
+        "endpoint": {
+            "base_url": endpoint.base_url,
+            "model": endpoint.model,
+            "dialect": endpoint.dialect,
+            "capabilities": dict(endpoint.capabilities),
+        },
+        "outcome": report.outcome.value,
+        "reason": report.reason,
+        "coverage": {
+            "exercised": counted.exercised,
+            "of": counted.of,
+            "must_exercised": counted.must_exercised,
+            "must_of": counted.must_of,
+        },
+        "gaps": [{"requirements": list(gap.ids), "why": gap.why, "without": gap.without} for gap in report.gaps],
+        "counts": report.counts,
+        "observations": [
+            {
+                "id": seen.id,
+                "value": seen.value,
+                "unit": seen.unit,
+                "exact": seen.exact,
+                "exchanges": list(seen.exchanges),
+            }
+            for seen in report.observations
+        ],
+        "requirements": [_row(row) for row in report.rows],
+    }
+
+
+def render(report: Report) -> str:
+    """The file's text: ASCII, indented, with a last line feed."""
+    return json.dumps(to_json(report), indent=1, allow_nan=False) + "\n"
+
+
+def _read_step(data: dict[str, Any]) -> Step:
+    headers = data["headers"]
+    pairs = headers.items() if isinstance(headers, dict) else headers
+    return Step(
+        data["method"],
+        data["path"],
+        tuple((name, value) for name, value in pairs),
+        data["body"],
+        data["body_base64"],
+        data.get("auth", "key"),
+        data["curl"],
+    )
+
+
+def _read_finding(data: dict[str, Any]) -> Violation:
+    where, confirmed = data["where"], data["confirmed"]
+    return Violation(
+        Where(where["exchange"], where["part"], where["pointer"], where["chunk"], where["byte"]),
+        data["expected"],
+        data["observed"],
+        data["count"],
+        data["minimal"],
+        None if confirmed is None else (confirmed["k"], confirmed["n"]),
+        tuple(map(_read_step, data["steps"])),
+    )
+
+
+def _read_row(data: dict[str, Any]) -> Row:
+    plain = {name: data[name] for name in ("id", "ref", "area", "capability", "basis", "title", "source", "quote")}
+    return Row(
+        **plain,
+        level=Level(data["level"]),
+        impact=Impact(data["impact"]),
+        verdict=Verdict(data["verdict"]),
+        exercised=data["exercised"],
+        violated=data["violated"],
+        reason=data["reason"],
+        findings=tuple(map(_read_finding, data["findings"])),
+    )
+
+
+def read(text: str) -> Report:
+    """A report back from its text. Raises ReportError where it breaks the schema."""
+    import jsonschema_rs
+
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ReportError("this is no JSON") from error
+    for broken in jsonschema_rs.validator_for(schema()).iter_errors(data):
+        raise ReportError(f"{'/'.join(map(str, broken.instance_path)) or 'top level'}: {broken.message}")
+    run, counted = dict(data["run"]), data["coverage"]
+    areas = {name: AreaCost(cost["requests"], cost["seconds"]) for name, cost in run.pop("areas").items()}
+    known = set(RunInfo.__dataclass_fields__)
+    return Report(
+        suite=Suite(**{name: data["suite"][name] for name in Suite.__dataclass_fields__}),
+        run=RunInfo(**{name: value for name, value in run.items() if name in known}, areas=areas),
+        endpoint=Endpoint(**{name: data["endpoint"][name] for name in Endpoint.__dataclass_fields__}),
+        outcome=Outcome(data["outcome"]),
+        reason=data["reason"],
+        coverage=Coverage(**{name: counted[name] for name in Coverage.__dataclass_fields__}),
+        gaps=tuple(Gap(tuple(gap["requirements"]), gap["why"], gap["without"]) for gap in data["gaps"]),
+        rows=tuple(map(_read_row, data["requirements"])),
+        observations=tuple(
+            Observation(seen["id"], seen["value"], seen["unit"], seen["exact"], tuple(seen["exchanges"]))
+            for seen in data["observations"]
+        ),
+    )

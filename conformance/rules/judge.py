@@ -47,7 +47,8 @@ def came_through(exchange: Exchange) -> bool:
     return exchange.status is not None and exchange.end is End.COMPLETE
 
 
-def _readable(rule: Rule | FoldRule, exchange: Exchange) -> bool:
+def is_readable(rule: Rule | FoldRule, exchange: Exchange) -> bool:
+    """The recording holds what the rule reads, and did not alter the values that it trusts."""
     return rule.reads <= exchange.facets and not (rule.values & exchange.altered)
 
 
@@ -73,7 +74,7 @@ def _judge(rule: Rule, trace: Trace, terms: Terms) -> Judgement:
         return Judgement(rule.id, trace, vacuous=NOT_APPLICABLE)
     if not all(map(came_through, trace.exchanges)):
         return Judgement(rule.id, trace, vacuous=_TRANSPORT)
-    if not all(_readable(rule, exchange) for exchange in trace.exchanges):
+    if not all(is_readable(rule, exchange) for exchange in trace.exchanges):
         return Judgement(rule.id, trace, vacuous=_FACETS)
     findings: list[Finding] = []
     vacuous: Vacuous | None = None
@@ -119,7 +120,7 @@ def _judge_run(rule: FoldRule, exchanges: Sequence[Exchange], terms: Terms) -> J
     for exchange in exchanges:
         if not came_through(exchange):
             continue
-        if _readable(rule, exchange):
+        if is_readable(rule, exchange):
             state = rule.fold.step(state, exchange, terms)
         else:
             unreadable += 1

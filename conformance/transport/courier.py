@@ -133,7 +133,7 @@ class Courier:
         return self._memoised(request, ordinal, fresh, lane)
 
     def _memoised(self, request: Request, ordinal: int, fresh: bool, lane: str) -> Exchange | None:
-        if fresh or changes_state(Exchange("", request)):
+        if fresh or changes_state(request):
             return self._deliver(request, lane)
         key = (request, ordinal)
         with self._lock:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
-from conformance.wire.exchange import End, Exchange
+from conformance.wire.exchange import End, Exchange, Request
 
 PASSING = frozenset({429, 502, 503, 504})
 """Statuses that tell of a passing trouble (RFC 9110, section 15.6; RFC 6585, section 4)."""
@@ -32,21 +32,20 @@ def asked_pause(exchange: Exchange, now: float) -> float | None:
         return None
 
 
-def changes_state(exchange: Exchange) -> bool:
+def changes_state(request: Request) -> bool:
     """Sending it twice may do it twice: anything but GET and an unstored completion."""
-    request = exchange.request
     if request.method in ("GET", "HEAD"):
         return False
     chat = request.chat
-    return chat is None or chat.body.get("store") is not None
+    return request.route != "/chat/completions" or (chat is not None and chat.body.get("store") not in (None, False))
 
 
 def pause_before_retry(exchange: Exchange, attempt: int, waited: float, now: float, patience: Patience) -> float | None:
     """Seconds to wait before sending again, or None: the answer stands.
 
-    429, 502, 503 and 504 are retried as `Retry-After` says, else after 1, 2, 4 … seconds. Any other 5xx, a connection
-    that broke or failed before a status came, and a broken answer are sent once more at once: what happens twice of
-    two is no accident. `attempt` counts from 1.
+    429, 502, 503 and 504 are retried as `Retry-After` says, else after 1, 2, 4 … seconds. Any other 5xx is sent once
+    more at once, and so is what broke or found no connection, unless the request may have changed something: what
+    happens twice of two is no accident. `attempt` counts from 1.
     """
     if exchange.status in PASSING and exchange.end is End.COMPLETE:
         if attempt > patience.times:
@@ -56,4 +55,5 @@ def pause_before_retry(exchange: Exchange, attempt: int, waited: float, now: flo
         return pause if pause <= patience.wait and waited + pause <= patience.total else None
     accident = exchange.end is End.RESET or (exchange.end is End.NOT_SENT and exchange.status is None)
     failed = exchange.status is not None and exchange.status >= 500
-    return 0.0 if attempt == 1 and (accident or failed) and not changes_state(exchange) else None
+    again = failed or (accident and not changes_state(exchange.request))
+    return 0.0 if attempt == 1 and again else None

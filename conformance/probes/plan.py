@@ -38,9 +38,9 @@ class Item:
     group: Group
 
     @property
-    def cost(self) -> int:
-        """How many of its requests can generate tokens."""
-        return sum(can_generate(ask) for ask in self.group.asks)
+    def costly(self) -> set[tuple[Request, int]]:
+        """Its requests that can generate tokens."""
+        return {(ask.request, ask.ordinal) for ask in self.group.asks if can_generate(ask)}
 
 
 @dataclass(frozen=True)
@@ -178,27 +178,27 @@ def _drawn(probe: Probe, base: Base, chosen_seed: int) -> list[Item]:
     return _named(probe, draw(probe.strategy(base), count, derived_seed(chosen_seed, probe.name)), "d")
 
 
-def _fresh(items: Iterable[Item], seen: set[tuple[Request, int]]) -> Iterator[Item]:
-    """Those that hold a request that is not planned yet, or relate requests to each other."""
-    for item in items:
-        keys = {(ask.request, ask.ordinal) for ask in item.group.asks}
-        if len(keys) > 1 or not keys <= seen:
-            seen |= keys
-            yield item
-
-
 def _alternating(columns: Sequence[Sequence[Item]]) -> list[Item]:
     """The first of each probe, then the second of each: a cut takes from all alike."""
     return [item for row in zip_longest(*columns) for item in row if item is not None]
 
 
-def _within(items: Iterable[Item], budget: float) -> tuple[list[Item], float]:
-    """As many as the budget allows, in order, and what is left of it. What costs nothing is always in."""
+def _within(items: Iterable[Item], budget: float, seen: set[tuple[Request, int]]) -> tuple[list[Item], float]:
+    """As many as the budget allows, in order, and what is left of it. What costs nothing more is always in.
+
+    `seen` are the requests that are planned already, and grows: a request that several groups share, such as the
+    control of many contrasts, is sent and paid for once. A group of planned requests stays out, unless it relates them.
+    """
     kept: list[Item] = []
     for item in items:
-        if item.cost <= budget or item.cost == 0:
+        keys = {(ask.request, ask.ordinal) for ask in item.group.asks}
+        if len(keys) == 1 and keys <= seen:
+            continue
+        cost = len(item.costly - seen)
+        if cost == 0 or cost <= budget:
             kept.append(item)
-            budget -= item.cost
+            budget -= cost
+            seen |= keys
     return kept, budget
 
 
@@ -215,6 +215,11 @@ def shares(demand: Mapping[str, int], budget: int) -> dict[str, float]:
     return {area: floors[area] + above[area] * scale for area in demand}
 
 
+def _cost(columns: Iterable[Iterable[Item]]) -> int:
+    """How many requests of these can generate tokens; equal ones count once."""
+    return len({key for column in columns for item in column for key in item.costly})
+
+
 @dataclass
 class _Columns:
     """The requests of one area's probes, a column for each probe."""
@@ -224,11 +229,11 @@ class _Columns:
 
     @property
     def table_cost(self) -> int:
-        return sum(item.cost for column in self.tables for item in column)
+        return _cost(self.tables)
 
     @property
     def draw_cost(self) -> int:
-        return sum(item.cost for column in self.draws for item in column)
+        return _cost(self.draws)
 
     def only(self, ids: frozenset[str] | None) -> _Columns:
         def keep(columns: list[list[Item]]) -> list[list[Item]]:
@@ -281,7 +286,7 @@ def make_plan(
     for area, columns in chosen.items():
         room = allowed[area] * widen
         for column in (columns.tables, columns.draws):
-            kept, room = _within(_fresh(_alternating(column), seen), room)
+            kept, room = _within(_alternating(column), room, seen)
             items += kept
     scenarios = [probe for probe in ready if probe.scenario is not None and touches(probe, ids)]
     made = Plan(

@@ -47,7 +47,9 @@ def refuse_credentials(context: Context, key: str) -> Iterator[Refusal]:
         names = [name for name in context.dialect.convention("auth.headers") or () if name != "authorization"]
         other = next((values[0] for name in names if (values := header_values(headers, name))), None)
         if other is None:
-            yield Refusal("missing_key", "auth.missing_key", "This request carries no API key: send Authorization: Bearer <key>.")
+            yield Refusal(
+                "missing_key", "auth.missing_key", "This request carries no API key: send Authorization: Bearer <key>."
+            )
             return
         presented = other
     if presented != key:
@@ -93,6 +95,8 @@ def refuse_body(context: Context) -> Iterator[Refusal]:
     if not document.ok:
         yield Refusal("json_parse", "body.json", f"The body is not valid JSON: {document.error}.")
     elif any(problem in ("NaN", "Infinity", "-Infinity") for problem in document.problems):
-        yield Refusal("json_parse", "body.json", "The body is not valid JSON: it holds a number that JSON does not know.")
+        yield Refusal(
+            "json_parse", "body.json", "The body is not valid JSON: it holds a number that JSON does not know."
+        )
     elif not isinstance(document.value, dict):
         yield Refusal("invalid_type", "body.object", "The body has to be a JSON object.")

@@ -21,8 +21,23 @@ from conformance.wire.strict_json import Json, is_integer, is_number
 _DEEP = 4
 """From this depth on only what must be there is made."""
 _TRIES = 24
-_HARD = ("allOf", "not", "oneOf", "if", "contains", "dependentRequired", "dependentSchemas", "propertyNames", "pattern",
-         "patternProperties", "uniqueItems", "unevaluatedProperties", "minProperties", "multipleOf", "format")  # fmt: skip
+_HARD = (
+    "allOf",
+    "not",
+    "oneOf",
+    "if",
+    "contains",
+    "dependentRequired",
+    "dependentSchemas",
+    "propertyNames",
+    "pattern",
+    "patternProperties",
+    "uniqueItems",
+    "unevaluatedProperties",
+    "minProperties",
+    "multipleOf",
+    "format",
+)
 _FORMATS = {
     "date-time": "2025-06-0{}T12:00:00Z",
     "date": "2025-06-0{}",
@@ -88,7 +103,10 @@ def _merged(schema: dict[str, Json], other: Json) -> dict[str, Json]:
     for word, value in other.items():
         old = made.get(word)
         if word == "properties" and isinstance(old, dict) and isinstance(value, dict):
-            made[word] = {**old, **{k: _merged(old[k], v) if isinstance(old.get(k), dict) else v for k, v in value.items()}}
+            made[word] = {
+                **old,
+                **{k: _merged(old[k], v) if isinstance(old.get(k), dict) else v for k, v in value.items()},
+            }
         elif word == "required" and isinstance(old, list) and isinstance(value, list):
             made[word] = [*old, *(name for name in value if name not in old)]
         elif word in ("minimum", "exclusiveMinimum", "minLength", "minItems") and is_number(old) and is_number(value):
@@ -168,7 +186,11 @@ class _Maker:
             if isinstance(condition, dict):
                 rest = {word: value for word, value in schema.items() if word not in ("if", "then", "else")}
                 taken = (self.salt + variant) % 2 == 0
-                schema = _merged(_merged(rest, condition), schema.get("then")) if taken else _merged(rest, schema.get("else"))
+                schema = (
+                    _merged(_merged(rest, condition), schema.get("then"))
+                    if taken
+                    else _merged(rest, schema.get("else"))
+                )
                 continue
             break
         return schema
@@ -216,10 +238,20 @@ class _Maker:
             if depth >= _DEEP:
                 kinds.sort(key=lambda kind: kind in ("object", "array"))
             return kinds[(self.salt + variant) % len(kinds)] if kinds else "string"
-        for word, kind in (("properties", "object"), ("required", "object"), ("additionalProperties", "object"),
-                           ("minProperties", "object"), ("items", "array"), ("prefixItems", "array"),
-                           ("minItems", "array"), ("contains", "array"), ("minimum", "number"), ("maximum", "number"),
-                           ("multipleOf", "number"), ("exclusiveMinimum", "number")):  # fmt: skip
+        for word, kind in (
+            ("properties", "object"),
+            ("required", "object"),
+            ("additionalProperties", "object"),
+            ("minProperties", "object"),
+            ("items", "array"),
+            ("prefixItems", "array"),
+            ("minItems", "array"),
+            ("contains", "array"),
+            ("minimum", "number"),
+            ("maximum", "number"),
+            ("multipleOf", "number"),
+            ("exclusiveMinimum", "number"),
+        ):
             if word in schema:
                 return kind
         return "string"
@@ -253,8 +285,13 @@ class _Maker:
         """A name for a further property."""
         rule = schema.get("propertyNames")
         by_pattern = schema.get("patternProperties")
-        source = rule.get("pattern") if isinstance(rule, dict) else next(iter(by_pattern), None) if isinstance(
-            by_pattern, dict) else None  # fmt: skip
+        source = (
+            rule.get("pattern")
+            if isinstance(rule, dict)
+            else next(iter(by_pattern), None)
+            if isinstance(by_pattern, dict)
+            else None
+        )
         made = patterns.sample(source, position) if isinstance(source, str) else None
         return made if made is not None else f"extra_{position}"
 
@@ -264,18 +301,25 @@ class _Maker:
         high = schema["maxItems"] if is_integer(schema.get("maxItems")) else max(low, 1)
         prefix = schema["prefixItems"] if isinstance(schema.get("prefixItems"), list) else []
         items = schema.get("items", True)
-        length = low if depth >= _DEEP or (items is not False and self.height(items, frozenset()) == math.inf) else max(
-            low, min(high, max(1, len(prefix))))  # fmt: skip
+        length = (
+            low
+            if depth >= _DEEP or (items is not False and self.height(items, frozenset()) == math.inf)
+            else max(low, min(high, max(1, len(prefix))))
+        )
         if items is False:
             length = min(length, len(prefix))
         made = [self.make(inner, depth + 1, variant) for inner in prefix[:length]]
         contains = schema.get("contains")
         if isinstance(contains, dict) and len(made) < max(high, 1):
             least = schema.get("minContains")
-            made += [self.make(contains, depth + 1, variant + turn) for turn in range(least if is_integer(least) else 1)]
+            made += [
+                self.make(contains, depth + 1, variant + turn) for turn in range(least if is_integer(least) else 1)
+            ]
         unique = schema.get("uniqueItems") is True
         for position in range(len(made), min(length, 5000)):
-            made.append(self.fresh(items, depth, variant + position, made) if unique else self.make(items, depth + 1, variant))
+            made.append(
+                self.fresh(items, depth, variant + position, made) if unique else self.make(items, depth + 1, variant)
+            )
         return made
 
     def fresh(self, items: Json, depth: int, variant: int, made: list[Json]) -> Json:

@@ -63,7 +63,8 @@ class Endpoint:
         moment = int(self.clock()) if now is None else now
         context = Context(request, self.dialect, self.mind, next(self._serials), moment, state=self.state)
         reply = self._delayed(self._answer(context))
-        return self._through(Stage.REPLY, reply, context)
+        final: Reply = self._through(Stage.REPLY, reply, context)
+        return final
 
     def _through(self, stage: Stage, value: Any, context: Context) -> Any:
         for hook in self._hooks[stage]:

@@ -10,15 +10,60 @@ from conformance.reference.stages import Context, Refusal
 from conformance.wire.strict_json import Json, is_integer, is_number, kind, show
 
 _KNOWN = frozenset(
-    "audio frequency_penalty function_call functions logit_bias logprobs max_completion_tokens max_tokens messages metadata "
-    "modalities model moderation n parallel_tool_calls prediction presence_penalty prompt_cache_key prompt_cache_options "
-    "prompt_cache_retention reasoning_effort response_format safety_identifier seed service_tier stop store stream "
-    "stream_options temperature tool_choice tools top_logprobs top_p user verbosity web_search_options".split()
+    {
+        "audio",
+        "frequency_penalty",
+        "function_call",
+        "functions",
+        "logit_bias",
+        "logprobs",
+        "max_completion_tokens",
+        "max_tokens",
+        "messages",
+        "metadata",
+        "modalities",
+        "model",
+        "moderation",
+        "n",
+        "parallel_tool_calls",
+        "prediction",
+        "presence_penalty",
+        "prompt_cache_key",
+        "prompt_cache_options",
+        "prompt_cache_retention",
+        "reasoning_effort",
+        "response_format",
+        "safety_identifier",
+        "seed",
+        "service_tier",
+        "stop",
+        "store",
+        "stream",
+        "stream_options",
+        "temperature",
+        "tool_choice",
+        "tools",
+        "top_logprobs",
+        "top_p",
+        "user",
+        "verbosity",
+        "web_search_options",
+    }
 )
 _UNSUPPORTED = ("functions", "function_call", "audio", "prediction", "web_search_options")
-_DECIMALS = {"temperature": "temperature", "top_p": "top_p", "presence_penalty": "penalty", "frequency_penalty": "penalty"}
-_INTEGERS = {"n": "n", "max_tokens": "max_tokens", "max_completion_tokens": "max_tokens", "top_logprobs": "top_logprobs",
-             "seed": "seed"}  # fmt: skip
+_DECIMALS = {
+    "temperature": "temperature",
+    "top_p": "top_p",
+    "presence_penalty": "penalty",
+    "frequency_penalty": "penalty",
+}
+_INTEGERS = {
+    "n": "n",
+    "max_tokens": "max_tokens",
+    "max_completion_tokens": "max_tokens",
+    "top_logprobs": "top_logprobs",
+    "seed": "seed",
+}
 _BOOLEANS = ("stream", "logprobs", "store")
 _STRINGS = ("user", "safety_identifier", "prompt_cache_key")
 _WORDS = ("service_tier", "verbosity")
@@ -30,7 +75,9 @@ def unknown(context: Context) -> Iterator[Refusal]:
     if context.dialect.convention("unknown_fields") == "refused":
         for name in context.body or ():
             if name not in _KNOWN:
-                yield Refusal("unknown_parameter", "field.unknown", f"There is no parameter {name[:100]!r}.", name[:100])
+                yield Refusal(
+                    "unknown_parameter", "field.unknown", f"There is no parameter {name[:100]!r}.", name[:100]
+                )
 
 
 def wrong_type(name: str, value: Json, wanted: str, check: str) -> Refusal:
@@ -43,7 +90,9 @@ def refuse(context: Context) -> Iterator[Refusal]:
     given = {name: value for name, value in (context.body or {}).items() if value is not None}
     for name in _UNSUPPORTED:
         if name in given:
-            yield Refusal("unsupported_parameter", "field.unsupported", f"'{name}' is not supported by this model.", name)
+            yield Refusal(
+                "unsupported_parameter", "field.unsupported", f"'{name}' is not supported by this model.", name
+            )
     for name, limits in _DECIMALS.items():
         if name in given:
             yield from _number(context, name, given[name], limits, "decimal")
@@ -54,8 +103,8 @@ def refuse(context: Context) -> Iterator[Refusal]:
         if name in given and not isinstance(given[name], bool):
             yield wrong_type(name, given[name], "a boolean", f"{name}.type")
     for name in _STRINGS:
-        if name in given and not isinstance(given[name], str):
-            yield wrong_type(name, given[name], "a string", f"{name}.type")
+        if name in given:
+            yield from _string(context, name, given[name])
     for name in _WORDS:
         if name in given:
             yield from _word(context, name, given[name])
@@ -81,13 +130,30 @@ def _number(context: Context, name: str, value: Json, limits: str, form: str) ->
         return
     low, high = context.dialect.limit(f"{limits}.min"), context.dialect.limit(f"{limits}.max")
     if low is not None and value < low:
-        yield Refusal(f"{form}_below_min", f"{name}.range", f"'{name}' has to be at least {low}, not {show(value, 40)}.", name)
+        yield Refusal(
+            f"{form}_below_min", f"{name}.range", f"'{name}' has to be at least {low}, not {show(value, 40)}.", name
+        )
     elif high is not None and not value <= high:
-        yield Refusal(f"{form}_above_max", f"{name}.range", f"'{name}' may be at most {high}, not {show(value, 40)}.", name)
-    elif name in ("max_tokens", "max_completion_tokens") and context.dialect.convention("max_tokens.above_cap") == "refused":
+        yield Refusal(
+            f"{form}_above_max", f"{name}.range", f"'{name}' may be at most {high}, not {show(value, 40)}.", name
+        )
+    elif (
+        name in ("max_tokens", "max_completion_tokens")
+        and context.dialect.convention("max_tokens.above_cap") == "refused"
+    ):
         cap = serving(context.chat.model).cap
         if value > cap:
-            yield Refusal("max_tokens_above_cap", f"{name}.above_cap", f"'{name}' is over this model's cap of {cap}.", name)
+            yield Refusal(
+                "max_tokens_above_cap", f"{name}.above_cap", f"'{name}' is over this model's cap of {cap}.", name
+            )
+
+
+def _string(context: Context, name: str, value: Json) -> Iterator[Refusal]:
+    longest = context.dialect.limit(f"{name}.max_length")
+    if not isinstance(value, str):
+        yield wrong_type(name, value, "a string", f"{name}.type")
+    elif longest is not None and len(value) > longest:
+        yield Refusal("string_too_long", f"{name}.length", f"'{name}' has more than {longest} characters.", name)
 
 
 def _word(context: Context, name: str, value: Json) -> Iterator[Refusal]:
@@ -144,13 +210,19 @@ def _metadata(context: Context, value: Json, *, stored: bool) -> Iterator[Refusa
         yield Refusal("object_too_large", "metadata.count", f"'metadata' may hold at most {most} pairs.", "metadata")
     for key, item in value.items():
         if longest_key is not None and len(key) > longest_key:
-            yield Refusal("string_too_long", "metadata.key_length", f"A key has at most {longest_key} characters.", "metadata")
+            yield Refusal(
+                "string_too_long", "metadata.key_length", f"A key has at most {longest_key} characters.", "metadata"
+            )
         if not isinstance(item, str):
             yield Refusal("invalid_type", "metadata.value", "A metadata value has to be a string.", "metadata")
         elif longest is not None and len(item) > longest:
-            yield Refusal("string_too_long", "metadata.value_length", f"A value has at most {longest} characters.", "metadata")
+            yield Refusal(
+                "string_too_long", "metadata.value_length", f"A value has at most {longest} characters.", "metadata"
+            )
     if context.dialect.convention("metadata.needs_store") and not stored:
-        yield Refusal("needs_other_parameter", "metadata.needs_store", "'metadata' goes with 'store': true.", "metadata")
+        yield Refusal(
+            "needs_other_parameter", "metadata.needs_store", "'metadata' goes with 'store': true.", "metadata"
+        )
 
 
 def _stream_options(value: Json, *, streamed: bool) -> Iterator[Refusal]:

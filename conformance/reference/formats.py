@@ -62,7 +62,9 @@ def _declared(context: Context, declared: Json) -> Iterator[Refusal]:
             missing = f"'{place}.schema' is missing."
             yield Refusal("missing_parameter", "json_schema.schema.missing", missing, f"{place}.schema")
     elif not isinstance(schema, dict):
-        yield Refusal("invalid_schema", "json_schema.schema.type", f"'{place}.schema' has to be a schema object.", _PLACE)
+        yield Refusal(
+            "invalid_schema", "json_schema.schema.type", f"'{place}.schema' has to be a schema object.", _PLACE
+        )
     else:
         yield from _schema(context, schema, strict=declared.get("strict") is True)
 
@@ -80,7 +82,9 @@ def _name(context: Context, declared: dict[str, Json], place: str) -> Iterator[R
     elif pattern is not None and not re.fullmatch(pattern.strip("^$"), name):
         yield Refusal("invalid_value", "json_schema.name.pattern", f"'{place}' does not match {pattern}.", place)
     elif longest is not None and len(name) > longest:
-        yield Refusal("string_too_long", "json_schema.name.length", f"'{place}' has more than {longest} characters.", place)
+        yield Refusal(
+            "string_too_long", "json_schema.name.length", f"'{place}' has more than {longest} characters.", place
+        )
 
 
 def _schema(context: Context, schema: dict[str, Json], *, strict: bool) -> Iterator[Refusal]:
@@ -101,12 +105,16 @@ def _size(context: Context, schema: dict[str, Json]) -> Iterator[Refusal]:
     size, limit = schemas.measure(schema), context.dialect.limit
     if context.dialect.convention("schema.depth_resets_at_ref"):
         if size.nesting > SCHEMA_NESTING:
-            yield Refusal("schema_too_deep", "json_schema.too_deep", "The schema nests too deeply for the parser.", _PLACE)
+            yield Refusal(
+                "schema_too_deep", "json_schema.too_deep", "The schema nests too deeply for the parser.", _PLACE
+            )
         if len(strict_json.dump(schema)) > SCHEMA_BYTES:
             yield Refusal("schema_too_large", "json_schema.too_large", "The schema has too many bytes.", _PLACE)
         return
     if (most := limit("json_schema.max_depth")) is not None and size.levels > most:
-        yield Refusal("schema_too_deep", "json_schema.too_deep", f"The schema nests over {most} levels of objects.", _PLACE)
+        yield Refusal(
+            "schema_too_deep", "json_schema.too_deep", f"The schema nests over {most} levels of objects.", _PLACE
+        )
     for name, count in (
         ("max_properties", size.properties),
         ("max_characters", size.characters),

@@ -119,7 +119,9 @@ def _content(context: Context, message: dict[str, Json], where: str) -> Iterator
     if isinstance(content, str):
         yield from _length(context, content, place)
     elif not isinstance(content, list):
-        yield Refusal("invalid_type", "message.content.type", f"'{place}' is {kind(content)}: send text or parts.", place)
+        yield Refusal(
+            "invalid_type", "message.content.type", f"'{place}' is {kind(content)}: send text or parts.", place
+        )
     elif not content:
         yield Refusal("array_too_short", "message.content.empty", f"'{place}' is an empty array.", place)
     else:
@@ -130,7 +132,9 @@ def _content(context: Context, message: dict[str, Json], where: str) -> Iterator
 def _length(context: Context, text: str, place: str) -> Iterator[Refusal]:
     longest = context.dialect.limit("message_text.max_length")
     if longest is not None and len(text) > longest:
-        yield Refusal("string_too_long", "message.content.length", f"'{place}' has more than {longest} characters.", place)
+        yield Refusal(
+            "string_too_long", "message.content.length", f"'{place}' has more than {longest} characters.", place
+        )
 
 
 def _part(context: Context, role: Json, part: Json, place: str) -> Iterator[Refusal]:
@@ -153,7 +157,9 @@ def _part(context: Context, role: Json, part: Json, place: str) -> Iterator[Refu
     elif form == "image_url":
         yield from _image(part, place)
     elif form in ("input_audio", "file"):
-        yield Refusal("unsupported_value", "message.part.modality", f"'{place}': this model reads text and images.", place)
+        yield Refusal(
+            "unsupported_value", "message.part.modality", f"'{place}': this model reads text and images.", place
+        )
 
 
 def _image(part: dict[str, Json], place: str) -> Iterator[Refusal]:
@@ -187,13 +193,18 @@ def _order(found: list[Json]) -> Iterator[Refusal]:
             waiting = []
         if role == "assistant":
             calls = message.get("tool_calls")
-            ids = [call["id"] for call in calls if isinstance(call, dict) and isinstance(call.get("id"), str)] if isinstance(
-                calls, list) else []  # fmt: skip
+            ids = (
+                [call["id"] for call in calls if isinstance(call, dict) and isinstance(call.get("id"), str)]
+                if isinstance(calls, list)
+                else []
+            )
             announced, waiting = (set(ids), ids) if calls else (None, [])
     if waiting:
         yield _unanswered(waiting, len(found))
 
 
 def _unanswered(waiting: list[str], position: int) -> Refusal:
-    text = f"Each 'tool_call_id' needs a tool message right after the calls; these have none: {', '.join(waiting)[:500]}."
+    text = (
+        f"Each 'tool_call_id' needs a tool message right after the calls; these have none: {', '.join(waiting)[:500]}."
+    )
     return Refusal("message_order", "order.missing_results", text, f"messages.[{position}].role")

@@ -7,7 +7,14 @@ from dataclasses import dataclass
 
 from conformance.wire.chat_request import DeclaredTool
 
-_PROSE = ("Sure.", "That is a good question, and the answer is: it depends.", "Hm.", "No.", "Grüße aus der Ferne 👋", "")
+_PROSE = (
+    "Sure.",
+    "That is a good question, and the answer is: it depends.",
+    "Hm.",
+    "No.",
+    "Grüße aus der Ferne 👋",
+    "",
+)
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,8 @@ _CITIES = re.compile(r"Paris|London|Tokyo|Berlin|Rome")
 _FRAGMENT = re.compile(r"[^\\]{1,5}\\?|\\")
 _GREETING = "Hello! How can I help you today?"
 _STORY = " ".join(
-    f"On day {day} the little ship sailed on past island number {day}, and the crew sang about the sea." for day in range(1, 12)
+    f"On day {day} the little ship sailed on past island number {day}, and the crew sang about the sea."
+    for day in range(1, 12)
 )
 _EFFORT_TOKENS = {"low": 8, "medium": 16, "high": 32, "xhigh": 48, "max": 64}
 _MOST_CHOICES = 128
@@ -76,7 +77,11 @@ def _lots(context: Context) -> random.Random:
 
 def _completion_id(context: Context) -> str:
     prefix = context.dialect.convention("id.prefix") or ""
-    body = ulid(context, "completion") if context.dialect.convention("id.form") == "ulid" else token(context, "completion", 29)
+    body = (
+        ulid(context, "completion")
+        if context.dialect.convention("id.form") == "ulid"
+        else token(context, "completion", 29)
+    )
     return f"{prefix}{body}"
 
 
@@ -89,9 +94,7 @@ def message_text(message: dict[str, Json]) -> str:
     """The text of a message: its string, or its text parts joined."""
     content = message.get("content")
     if isinstance(content, list):
-        return "".join(
-            part["text"] for part in content if isinstance(part, dict) and isinstance(part.get("text"), str)
-        )
+        return "".join(part["text"] for part in content if isinstance(part, dict) and isinstance(part.get("text"), str))
     return content if isinstance(content, str) else ""
 
 
@@ -201,7 +204,11 @@ def _text(chat: ChatRequest, mind: Mind, draw: random.Random) -> str:
         return _json_text(made)
     if chat.format_type == "json_object":
         given = strict_json.parse(obedient)
-        return obedient if given.ok and isinstance(given.value, dict) else _json_text({"answer": mind.says(obedient, draw)})
+        return (
+            obedient
+            if given.ok and isinstance(given.value, dict)
+            else _json_text({"answer": mind.says(obedient, draw)})
+        )
     return mind.says(obedient, draw)
 
 

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import re
 import string
+from collections.abc import Callable
 from functools import lru_cache
 from re import _parser  # type: ignore[attr-defined]
 from typing import Any
 
 _ALPHABET = string.ascii_lowercase + string.digits + string.ascii_uppercase + "_- ./:@#+*,;!?=()[]{}<>\"'%&$~^|\\\t\n"
+
+_CATEGORIES: dict[str, Callable[[str], bool]] = {
+    "DIGIT": str.isdigit,
+    "SPACE": str.isspace,
+    "WORD": lambda character: character.isalnum() or character == "_",
+}
 
 
 @lru_cache(maxsize=256)
@@ -88,7 +95,7 @@ def _member(items: Any) -> str:
     raise _Beyond
 
 
-def _test(kind: str, value: Any) -> Any:
+def _test(kind: str, value: Any) -> Callable[[str], bool]:
     match kind:
         case "LITERAL":
             return lambda character: ord(character) == value
@@ -96,11 +103,7 @@ def _test(kind: str, value: Any) -> Any:
             return lambda character: value[0] <= ord(character) <= value[1]
         case "CATEGORY":
             name = str(value)
-            test = {
-                "DIGIT": str.isdigit,
-                "SPACE": str.isspace,
-                "WORD": lambda character: character.isalnum() or character == "_",
-            }[name.rsplit("_", 1)[1]]
-            return (lambda character: not test(character)) if "_NOT_" in name else test
+            inside = _CATEGORIES[name.rsplit("_", 1)[1]]
+            return (lambda character: not inside(character)) if "_NOT_" in name else inside
         case _:
             raise _Beyond

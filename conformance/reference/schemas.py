@@ -1,4 +1,4 @@
-"""What can be said of a JSON Schema without an instance: is it one, does it keep the strict subset's rules, how big is it.
+"""What can be said of a JSON Schema without an instance: is it one, does it keep to the strict subset, how big is it.
 
 Iterative throughout: a schema nested a thousand levels deep is measured, not stumbled over.
 """
@@ -14,12 +14,31 @@ from conformance.wire.strict_json import Json, escape_pointer, is_number
 
 TYPES = frozenset({"string", "number", "integer", "boolean", "object", "array", "null"})
 _MAPS = ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas")
-_ONES = ("items", "additionalProperties", "contains", "not", "if", "then", "else", "propertyNames", "unevaluatedProperties",
-         "unevaluatedItems", "additionalItems")  # fmt: skip
+_ONES = (
+    "items",
+    "additionalProperties",
+    "contains",
+    "not",
+    "if",
+    "then",
+    "else",
+    "propertyNames",
+    "unevaluatedProperties",
+    "unevaluatedItems",
+    "additionalItems",
+)
 _LISTS = ("anyOf", "oneOf", "allOf", "prefixItems")
 _NUMBERS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf")
-_COUNTS = ("minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties", "minContains",
-           "maxContains")  # fmt: skip
+_COUNTS = (
+    "minLength",
+    "maxLength",
+    "minItems",
+    "maxItems",
+    "minProperties",
+    "maxProperties",
+    "minContains",
+    "maxContains",
+)
 
 
 @dataclass(frozen=True)
@@ -49,7 +68,12 @@ def walk(root: Json) -> Iterator[Node]:
             if word in _MAPS and isinstance(value, dict):
                 fresh = word in ("$defs", "definitions")
                 children += [
-                    (f"{pointer}/{word}/{escape_pointer(name)}", inner, 0 if fresh else levels, 1 if fresh else nesting + 2)
+                    (
+                        f"{pointer}/{word}/{escape_pointer(name)}",
+                        inner,
+                        0 if fresh else levels,
+                        1 if fresh else nesting + 2,
+                    )
                     for name, inner in value.items()
                 ]
             elif word in _LISTS and isinstance(value, list):

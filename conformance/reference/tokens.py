@@ -9,8 +9,30 @@ from functools import lru_cache
 from conformance.reference.stages import Token
 
 _WORD = re.compile(r" ?[A-Za-z]{1,12}| ?[0-9]{1,3}| ?[^\sA-Za-z0-9]|\s")
-_ALTERNATIVES = (" the", " a", ",", " and", " to", ".", " is", " in", "!", " it", " we", " you", " I", " an", " of",
-                 " not", " for", " on", " as", " be", " so", " or")  # fmt: skip
+_ALTERNATIVES = (
+    " the",
+    " a",
+    ",",
+    " and",
+    " to",
+    ".",
+    " is",
+    " in",
+    "!",
+    " it",
+    " we",
+    " you",
+    " I",
+    " an",
+    " of",
+    " not",
+    " for",
+    " on",
+    " as",
+    " be",
+    " so",
+    " or",
+)
 
 
 @lru_cache(maxsize=4096)

@@ -50,7 +50,9 @@ def _tool(context: Context, tool: Json, where: str) -> Iterator[Refusal]:
     if form is None:
         yield Refusal("missing_parameter", "tool.type.missing", f"'{where}.type' is missing.", f"{where}.type")
     elif form == "custom":
-        yield Refusal("unsupported_value", "tool.custom", f"'{where}.type': custom tools are not supported.", f"{where}.type")
+        yield Refusal(
+            "unsupported_value", "tool.custom", f"'{where}.type': custom tools are not supported.", f"{where}.type"
+        )
         return
     elif form != "function":
         text = f"'{where}.type' has to be 'function', not {show(form, 40)}."
@@ -96,7 +98,9 @@ def _parameters(context: Context, schema: Json, place: str, *, strict: bool) -> 
         return
     wrong = schemas.invalid(schema)
     if wrong:
-        yield Refusal("invalid_function_parameters", "tool.parameters.schema", f"'{place}' is no schema: {wrong}.", place)
+        yield Refusal(
+            "invalid_function_parameters", "tool.parameters.schema", f"'{place}' is no schema: {wrong}.", place
+        )
     elif schema.get("type", "object") != "object":
         text = f"'{place}' has to describe an object."
         yield Refusal("invalid_function_parameters", "tool.parameters.root", text, place)
@@ -121,7 +125,9 @@ def _choice(context: Context, choice: Json, *, has_tools: bool) -> Iterator[Refu
         yield wrong_type("tool_choice", choice, "a string or an object", "tool_choice.type")
         return
     if not has_tools and choice != "none" and context.dialect.convention("tool_choice.needs_tools"):
-        yield Refusal("needs_other_parameter", "tool_choice.needs_tools", "'tool_choice' goes with 'tools'.", "tool_choice")
+        yield Refusal(
+            "needs_other_parameter", "tool_choice.needs_tools", "'tool_choice' goes with 'tools'.", "tool_choice"
+        )
     if not isinstance(choice, dict):
         return
     match choice.get("type"):

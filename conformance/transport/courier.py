@@ -100,6 +100,7 @@ class Courier:
         self._resume_at = 0.0
         self._silent = 0
         self._bad_keys = 0
+        self._closed = False
         self._memo: dict[MemoKey, Exchange] = {}
         self._pending: dict[MemoKey, threading.Lock] = {}
         self._owned: set[str] = set()
@@ -114,9 +115,17 @@ class Courier:
         with self._lock:
             self.stopped = self.stopped or why
 
+    def close(self) -> None:
+        """Record nothing more, whatever still comes back, and let go of connections."""
+        with self._lock:
+            self._closed = True
+        self._transport.close()
+
     def mark(self, mark: Mark) -> None:
         """Write a mark."""
         with self._lock:
+            if self._closed:
+                return
             self.marks.append(mark)
             if self._recorder is not None:
                 self._recorder.mark(mark)
@@ -198,7 +207,7 @@ class Courier:
         with self._lock:
             if not cleanup:
                 self._check_budget(request)
-            if self.stopped is not None and not cleanup:
+            if self._closed or (self.stopped is not None and not cleanup):
                 return None
             if request.auth in _KEYLESS:
                 if self._bad_keys >= BAD_KEYS:
@@ -245,6 +254,8 @@ class Courier:
         return exchange
 
     def _record(self, exchange: Exchange) -> None:
+        if self._closed:
+            return
         self.exchanges.append(exchange)
         if self._recorder is not None:
             self._recorder.exchange(exchange)

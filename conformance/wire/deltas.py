@@ -46,6 +46,8 @@ class Irregular(StrEnum):
     CALL_ID_REPEATED = "tool-call id repeated"
     CALL_ID_CHANGED = "tool-call id changed"
     CALL_TYPE_MISSING = "first tool-call delta has no type"
+    CALL_TYPE_BAD = "later tool-call delta has a type that is not a string"
+    CALL_TYPE_CHANGED = "tool-call type changed"
     CALL_NAME_MISSING = "first tool-call delta has no name"
     CALL_NAME_BAD = "tool-call name is not a string"
     CALL_NAME_EMPTY = "later tool-call delta has an empty name"
@@ -153,6 +155,7 @@ class _Choice:
     content: list[str] | None = None
     refusal: list[str] | None = None
     calls: dict[int, _Call] = field(default_factory=dict)
+    by_id: dict[str, int] = field(default_factory=dict)
     last_call: int = -1
     finish: str | None = None
     finish_chunk: int | None = None
@@ -257,10 +260,9 @@ class _Assembler:
         call = choice.calls.setdefault(index, _Call(index, pointer))
         call.chunks.append(self.position)
         self.call_id(call, item, pointer, first=first)
-        if isinstance(item.get("type"), str):
-            call.type = call.type or item["type"]
-        elif first:
-            self.note(Irregular.CALL_TYPE_MISSING, f"{pointer}/type", item.get("type"))
+        if call.id is not None:
+            choice.by_id.setdefault(call.id, call.index)
+        self.call_type(call, item, pointer, first=first)
         function = item.get("function")
         if function is not None and not isinstance(function, dict):
             self.note(Irregular.CALL_FUNCTION_BAD, f"{pointer}/function", kind(function))
@@ -277,9 +279,17 @@ class _Assembler:
             self.note(Irregular.CALL_INDEX_MISSING, f"{pointer}/index")
         identifier = item.get("id")
         if isinstance(identifier, str) and identifier:
-            known = next((call.index for call in choice.calls.values() if call.id == identifier), None)
-            return len(choice.calls) if known is None else known
+            known = choice.by_id.get(identifier)
+            return self.next_index(choice) if known is None else known
         return max(choice.last_call, 0) if choice.calls else place
+
+    @staticmethod
+    def next_index(choice: _Choice) -> int:
+        """A place for a call of its own, where the stream gave none."""
+        index = len(choice.calls)
+        while index in choice.calls:
+            index += 1
+        return index
 
     def call_id(self, call: _Call, item: dict[str, Json], pointer: str, *, first: bool) -> None:
         identifier = item.get("id")
@@ -296,6 +306,19 @@ class _Assembler:
             self.note(Irregular.CALL_ID_REPEATED, f"{pointer}/id", identifier)
         else:
             self.note(Irregular.CALL_ID_CHANGED, f"{pointer}/id", identifier)
+
+    def call_type(self, call: _Call, item: dict[str, Json], pointer: str, *, first: bool) -> None:
+        found = item.get("type")
+        if first and not isinstance(found, str):
+            self.note(Irregular.CALL_TYPE_MISSING, f"{pointer}/type", found)
+        elif not isinstance(found, str):
+            # Absent is what the original sends; the official client takes a null for the call's new type, and raises.
+            if "type" in item:
+                self.note(Irregular.CALL_TYPE_BAD, f"{pointer}/type", found)
+        elif call.type is not None and call.type != found:
+            self.note(Irregular.CALL_TYPE_CHANGED, f"{pointer}/type", found)
+        if isinstance(found, str):
+            call.type = call.type or found
 
     def call_function(self, call: _Call, function: dict[str, Json], pointer: str, *, first: bool) -> None:
         name = function.get("name")
@@ -327,7 +350,9 @@ class _Assembler:
         for key, attribute in (("content", "logprobs"), ("refusal", "refusal_logprobs")):
             entries = logprobs.get(key)
             if isinstance(entries, list):
-                setattr(choice, attribute, [*(getattr(choice, attribute) or ()), *entries])
+                if getattr(choice, attribute) is None:
+                    setattr(choice, attribute, [])
+                getattr(choice, attribute).extend(entries)
             elif entries is not None:
                 self.note(Irregular.LOGPROBS_BAD, f"{pointer}/{key}", kind(entries))
 

@@ -96,6 +96,7 @@ class Parser:
     def __init__(self) -> None:
         """Start before the first byte."""
         self._buffer = bytearray()
+        self._scanned = 0
         self._offset = 0
         self._line = 0
         self._block = _Block()
@@ -146,25 +147,30 @@ class Parser:
             self._offset = self._after_blank = 3
 
     def _take_lines(self, *, final: bool) -> None:
-        buffer, position, size = bytes(self._buffer), 0, len(self._buffer)
-        while True:
-            lf, cr = buffer.find(b"\n", position), buffer.find(b"\r", position)
-            if lf < 0 and cr < 0:
-                break
+        # What was scanned before is not scanned again: many small pieces of one long line stay linear.
+        buffer, position, size, scan = self._buffer, 0, len(self._buffer), self._scanned
+        lf, cr = buffer.find(b"\n", scan), buffer.find(b"\r", scan)
+        while lf >= 0 or cr >= 0:
             if cr >= 0 and (lf < 0 or cr < lf):
                 if cr + 1 == size and not final:
                     break
-                stop, end = cr, ("CRLF" if buffer[cr + 1 : cr + 2] == b"\n" else "CR")
+                stop, end = cr, ("CRLF" if lf == cr + 1 else "CR")
             else:
                 stop, end = lf, "LF"
             self._ends.add(end)
-            self._read_line(buffer[position:stop], self._offset + position)
+            self._read_line(bytes(buffer[position:stop]), self._offset + position)
             after = stop + (2 if end == "CRLF" else 1)
             if stop == position:
                 self._blank(self._offset + after)
             position = after
+            if 0 <= lf < position:
+                lf = buffer.find(b"\n", position)
+            if 0 <= cr < position:
+                cr = buffer.find(b"\r", position)
         del self._buffer[:position]
         self._offset += position
+        # A carriage return at the very end is looked at again, once it is known what follows.
+        self._scanned = max(0, len(self._buffer) - 1)
 
     def _blank(self, offset: int) -> None:
         self._after_blank = offset

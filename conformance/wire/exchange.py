@@ -149,11 +149,16 @@ class Exchange:
 
     @cached_property
     def is_event_stream(self) -> bool:
-        """The body is an event stream: by its content type, or by its first bytes where a stream was asked for."""
+        """The body is an event stream: by its content type, or by its first bytes where a stream was asked for.
+
+        Where neither was recorded, the first bytes decide alone.
+        """
         if self.media_type == "text/event-stream":
             return True
+        if self.status is None or not 200 <= self.status < 300:
+            return False
         chat = self.request.chat
-        if self.status is None or not 200 <= self.status < 300 or chat is None or chat.stream is not True:
+        if (chat is None or chat.stream is not True) and self.facets & {Facet.REQUEST, Facet.CONTENT_TYPE}:
             return False
         head = self.body.lstrip(b"\xef\xbb\xbf \t\r\n")[:16]
         return head.startswith((b"data:", b":", b"event:", b"id:", b"retry:"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, TypeGuard
@@ -11,12 +12,17 @@ Json = Any
 """A JSON value: dict, list, str, int, float, bool or None. Kept as Any: every reader checks what it touches."""
 
 
+DEEPEST = 300
+"""Levels of nesting that are read: what is deeper could overflow the stack of whoever walks the value."""
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
 @dataclass(frozen=True)
 class Document:
     """The outcome of parsing: `value` if `ok`, the first `error` otherwise, and every irregularity in `problems`.
 
     Problems are short words: `duplicate key "x"`, `NaN`, `Infinity`, `-Infinity`, `byte order mark`,
-    `lone surrogate`.
+    `lone surrogate`, `huge integer` (thousands of digits: read as an infinite number).
     """
 
     ok: bool
@@ -53,19 +59,40 @@ def parse(data: bytes | str) -> Document:
         problems.append(name)
         return float(name.replace("Infinity", "inf"))
 
+    def integer(digits: str) -> int | float:
+        try:
+            return int(digits)
+        except ValueError:
+            problems.append("huge integer")
+            return float(digits)
+
     try:
-        value = json.loads(text, object_pairs_hook=pairs, parse_constant=constant)
+        value = json.loads(text, object_pairs_hook=pairs, parse_constant=constant, parse_int=integer)
     except RecursionError:
         return Document(False, error="nested too deeply to read", problems=tuple(problems))
     except ValueError as error:
         return Document(False, error=str(error), problems=tuple(problems))
-    if "\\u" in text and any(_has_surrogate(part) for part in strings(value)):
+    if text.count("[") + text.count("{") > DEEPEST and _too_deep(value):
+        return Document(False, error="nested too deeply to read", problems=tuple(problems))
+    if "\\u" in text and any(map(_SURROGATE.search, strings(value))):
         problems.append("lone surrogate")
     return Document(True, value, None, tuple(problems))
 
 
-def _has_surrogate(text: str) -> bool:
-    return any("\ud800" <= character <= "\udfff" for character in text)
+def _too_deep(value: Json) -> bool:
+    level, depth = [value], 0
+    while level:
+        depth += 1
+        if depth > DEEPEST:
+            return True
+        level = [
+            inner
+            for item in level
+            if isinstance(item, (dict, list))
+            for inner in (item.values() if isinstance(item, dict) else item)
+            if isinstance(inner, (dict, list))
+        ]
+    return False
 
 
 def strings(value: Json) -> Iterator[str]:
@@ -93,14 +120,23 @@ def is_number(value: Json) -> TypeGuard[int | float]:
 
 
 def equal(left: Json, right: Json) -> bool:
-    """Equality that keeps 1, 1.0 and true apart, at every depth."""
-    if type(left) is not type(right):
-        return False
-    if isinstance(left, dict):
-        return left.keys() == right.keys() and all(equal(left[key], right[key]) for key in left)
-    if isinstance(left, list):
-        return len(left) == len(right) and all(map(equal, left, right))
-    return bool(left == right)
+    """Equality that keeps 1, 1.0 and true apart, at every depth, without recursion. NaN equals nothing."""
+    pairs = [(left, right)]
+    while pairs:
+        one, other = pairs.pop()
+        if type(one) is not type(other):
+            return False
+        if isinstance(one, dict):
+            if one.keys() != other.keys():
+                return False
+            pairs.extend((one[key], other[key]) for key in one)
+        elif isinstance(one, list):
+            if len(one) != len(other):
+                return False
+            pairs.extend(zip(one, other, strict=True))
+        elif one != other:
+            return False
+    return True
 
 
 def kind(value: Json) -> str:
@@ -127,8 +163,10 @@ def show(value: Json, limit: int = 160) -> str:
     """A value as short JSON text for a message."""
     try:
         text = json.dumps(value, ensure_ascii=False)
-    except (TypeError, ValueError):
-        text = repr(value)
+        if _SURROGATE.search(text):
+            text = json.dumps(value)
+    except (TypeError, ValueError, RecursionError):
+        text = f"a value of type {type(value).__name__}"
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 

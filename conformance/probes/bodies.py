@@ -71,12 +71,10 @@ def _nulls(base: Base) -> Iterator[Group]:
     body = base.body(build.GREETING, temperature=..., seed=...)
     fields = ["stream", "stop", "n", "temperature", "top_p", "seed", "logit_bias", "presence_penalty"]
     fields += ["frequency_penalty", "stream_options", "tool_choice", "response_format", "max_tokens", "user"]
-    yield build.contrast(body, {**body, **dict.fromkeys(("temperature", "top_p", "n", "stop", "seed", "stream"))}, "")
-    if base.effort < Effort.STANDARD:
-        return
-    for field in fields:
-        if field not in body:
-            yield build.set_at(body, field, None)
+    absent = [field for field in fields if field not in body]
+    yield build.contrast(body, {**body, **dict.fromkeys(absent)}, "")
+    for field in absent[: {Effort.QUICK: 0, Effort.STANDARD: 4}.get(base.effort, len(absent))]:
+        yield build.set_at(body, field, None)
 
 
 def _unknown(base: Base) -> Iterator[Group]:

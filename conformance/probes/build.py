@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from conformance.probes.base import Ask, Base, Group
+from conformance.probes.base import Ask, Base, Effort, Group
 from conformance.wire import strict_json
 from conformance.wire.exchange import Headers, Request
 from conformance.wire.strict_json import Json
@@ -80,10 +80,13 @@ def asks_for_usage(base: Base) -> bool:
     return bool(base.dialect.convention("usage.in_stream") in (None, "extra_chunk"))
 
 
-def parity(base: Base, body: Mapping[str, Json], *, usage: bool | None = None) -> Iterator[Group]:
+def parity(
+    base: Base, body: Mapping[str, Json], *, usage: bool | None = None, twice: bool | None = None
+) -> Iterator[Group]:
     """The same body unstreamed twice and streamed, where streaming is offered; else once by itself.
 
-    `usage` True streams with `include_usage` where the dialect has it, False without, None both ways.
+    `usage` True streams with `include_usage` where the dialect has it, False without, None both ways. `twice` False
+    asks unstreamed only once; by default that is so at the least effort.
     """
     if "streaming" not in base.capabilities:
         yield single(dict(body))
@@ -92,9 +95,10 @@ def parity(base: Base, body: Mapping[str, Json], *, usage: bool | None = None) -
     if asks_for_usage(base) and usage is not False:
         ways = (None, True) if usage is None else (True,)
     plain = post(dict(body))
+    again = base.effort >= Effort.STANDARD if twice is None else twice
+    unstreamed = (Ask(plain, "unstreamed"), Ask(plain, "unstreamed", 1))[: 2 if again else 1]
     for way in ways:
-        asks = (Ask(plain, "unstreamed"), Ask(plain, "unstreamed", 1), Ask(post(streamed(body, way)), "streamed"))
-        yield Group(asks, Relation.PARITY)
+        yield Group((*unstreamed, Ask(post(streamed(body, way)), "streamed")), Relation.PARITY)
 
 
 def both_modes(base: Base, control: Json, variant: Json, about: str) -> Iterator[Group]:

@@ -149,7 +149,7 @@ def _accepted(base: Base) -> Iterator[Group]:
         build.result("call_0", "[]"),
     ]
     yield build.single(base.body(*alarms, tools=[build.BARE_TOOL]))
-    bad = build.called(build.call("call_paris", "get_weather", "{bad"), build.call("call_london", "get_weather", "{}"))
+    bad = {**calls, "tool_calls": [build.call("call_paris", "get_weather", "{bad"), calls["tool_calls"][1]]}
     yield build.contrast(
         body, {**body, "messages": [asked, bad, paris, london]}, "/messages/1/tool_calls/0/function/arguments"
     )
@@ -168,7 +168,7 @@ def _refused(base: Base) -> Iterator[Group]:
     wrong: list[tuple[list[Json], str]] = [
         (_with(messages, 2, {**paris, "tool_call_id": "call_zzz"}), "/messages/2/tool_call_id"),
         ([asked, calls, paris, more], "/messages/3"),
-        ([asked, paris], "/messages/1"),
+        ([asked, paris, london], "/messages/1"),
         (_with(messages, 2, without), "/messages/2/tool_call_id"),
         ([asked, calls, more, paris, london], "/messages/2"),
         (_with(messages, 2, {key: item for key, item in paris.items() if key != "content"}), "/messages/2/content"),

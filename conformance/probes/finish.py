@@ -18,7 +18,7 @@ def _limits(base: Base) -> Iterator[Group]:
     yield from build.parity(base, base.body(build.LONG, limit=5), usage=True)
     if base.effort < Effort.STANDARD:
         return
-    for limit in (1, 2, 20):
+    for limit in (1, 20) if base.effort < Effort.THOROUGH else (1, 2, 3, 20, 50):
         yield from build.parity(base, base.body(build.LONG, limit=limit), usage=True)
     yield from build.parity(base, base.body(f"Repeat exactly: {build.UNICODE * 3}", limit=7), usage=False)
     short = base.body(build.LONG, limit=5)
@@ -37,15 +37,18 @@ def _stops(base: Base) -> Iterator[Group]:
     if not build.takes_stops(base):
         return
     count = base.body(build.COUNT)
-    yield build.set_at(count, "stop", "5")
     yield from build.parity(base, {**count, "stop": "5"}, usage=False)
     if base.effort < Effort.STANDARD:
         return
+    yield build.set_at(count, "stop", "5")
     stops: tuple[Json, ...] = (["4, 5"], ["zzz", "6"], ["10"], ["zzz"], [",", "1"], [", 3", "3, 4", "9", "zzz"])
-    for stop in stops:
+    for stop in stops[: 3 if base.effort < Effort.THOROUGH else len(stops)]:
         yield from build.parity(base, {**count, "stop": stop}, usage=False)
     spoken = base.body(f"Repeat exactly: {build.UNICODE}")
-    for text in ("語", "😀", " "):
+    yield from build.parity(base, {**spoken, "stop": ["😀"]}, usage=True)
+    if base.effort < Effort.THOROUGH:
+        return
+    for text in ("語", " "):
         yield from build.parity(base, {**spoken, "stop": [text]}, usage=True)
     yield from build.parity(base, {**base.body(build.LONG, limit=8), "stop": ["zzz"]}, usage=False)
 
@@ -60,7 +63,7 @@ def _calls(base: Base) -> Iterator[Group]:
         return
     for choice in ("auto", "required", build.named("get_weather")):
         yield from build.parity(base, base.body(build.WEATHER, tools=_CITY, tool_choice=choice), usage=False)
-    for limit in (1, 2, 8):
+    for limit in (1, 8) if base.effort < Effort.THOROUGH else (1, 2, 5, 8):
         for choice in ("required", build.named("get_weather")):
             yield build.single(base.body(build.WEATHER, limit=limit, tools=_CITY, tool_choice=choice))
 

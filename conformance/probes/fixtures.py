@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from conformance.probes import build
-from conformance.probes.base import Base, Group, Probe, register
+from conformance.probes.base import Base, Effort, Group, Probe, register
 from conformance.sources.fixtures import builtin, read_all
 
 
@@ -14,6 +14,9 @@ def _table(base: Base) -> Iterator[Group]:
     """One request each; a dialect that is not named is expected to accept."""
     for directory in (builtin(), *map(Path, base.fixtures)):
         for fixture in read_all(directory):
+            shipped = directory == builtin()
+            if shipped and base.effort < Effort.STANDARD and fixture.conversation is None:
+                continue
             if fixture.needs <= base.capabilities:
                 refused = fixture.expectation(base.dialect.lineage) == "refused"
                 yield build.alone(fixture.request(base.model), free=refused)

@@ -23,7 +23,7 @@ def _table(base: Base) -> Iterator[Group]:
             yield build.single(build.streamed(called))
     if base.effort < Effort.STANDARD:
         return
-    yield from build.parity(base, {**plain, "n": 3}, usage=False)
+    yield build.single({**plain, "n": 3})
     yield from build.parity(base, base.body(f"Repeat exactly: {build.UNICODE}", n=2), usage=None)
     yield from build.parity(base, base.body(build.LONG, limit=6, n=2), usage=True)
     if build.takes_stops(base):

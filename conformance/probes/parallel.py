@@ -25,10 +25,11 @@ def _table(base: Base) -> Iterator[Group]:
         yield from build.both_modes(base, allowed, forbidden, "/parallel_tool_calls")
         yield build.contrast(allowed, asked, "/parallel_tool_calls")
         yield build.contrast(asked, forbidden, "/parallel_tool_calls")
-        yield from build.parity(base, asked, usage=False)
+        if base.effort >= Effort.STANDARD:
+            yield from build.parity(base, asked, usage=False)
     plain = base.body(build.GREETING)
     yield build.set_at(plain, "parallel_tool_calls", True, refused=True)
-    asked = base.body(build.CITIES, tools=tools)
+    asked = base.body(build.CITIES, tools=tools, tool_choice="auto")
     yield build.set_at(asked, "parallel_tool_calls", "yes", refused=True)
     if base.effort < Effort.STANDARD:
         return

@@ -81,7 +81,8 @@ def _table(base: Base) -> Iterator[Group]:
     if base.effort < Effort.STANDARD:
         return
     for field, value in _good(base):
-        yield build.set_at(plain, field, value)
+        if plain.get(field, ...) != value:
+            yield build.set_at(plain, field, value)
     yield build.set_at(plain, base.facts.token_limit_field or "max_tokens", 10**9)
     yield from _both_limits(base)
 

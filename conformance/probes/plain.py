@@ -23,13 +23,13 @@ _ECHOES = (
 
 def _table(base: Base) -> Iterator[Group]:
     greeting = base.body(build.GREETING)
-    yield from build.parity(base, greeting)
-    yield from build.parity(base, base.body(f"Repeat exactly: {build.UNICODE}"))
+    yield from build.parity(base, greeting, twice=True)
+    yield from build.parity(base, base.body(f"Repeat exactly: {build.UNICODE}"), usage=True)
     longer = " ".join([build.GREETING, *["It should be friendly and polite."] * 8])
     yield build.contrast(greeting, base.body(longer), "/messages/0/content")
     if base.effort < Effort.STANDARD:
         return
-    for text in _ECHOES:
+    for text in _ECHOES[: 2 if base.effort < Effort.THOROUGH else len(_ECHOES)]:
         yield from build.parity(base, base.body(f"Repeat exactly: {text}"), usage=False)
     system: Json = {"role": "system", "content": "Answer in one short sentence."}
     yield from build.parity(

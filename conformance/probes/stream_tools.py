@@ -38,7 +38,7 @@ _NESTED = build.function(
 
 
 def _table(base: Base) -> Iterator[Group]:
-    yield from build.parity(base, _forced(base, build.UNICODE_TOOL), usage=True)
+    yield from build.parity(base, _forced(base, build.UNICODE_TOOL), usage=True, twice=True)
     yield from build.parity(base, _forced(base, build.BARE_TOOL), usage=False)
     two = base.body(build.CITIES, tools=[build.WEATHER_TOOL, build.TIME_TOOL], tool_choice="required")
     yield from build.parity(base, two, usage=False)
@@ -46,7 +46,6 @@ def _table(base: Base) -> Iterator[Group]:
         return
     yield from build.parity(base, _forced(base, build.LONG_NAME_TOOL), usage=True)
     yield from build.parity(base, _forced(base, _NESTED), usage=False)
-    yield from build.parity(base, _forced(base, build.function("ping", build.record({}))), usage=False)
     pair = base.body(
         "Call press_button and then call list_alarms, both now.",
         tools=[build.PRESS_TOOL, build.BARE_TOOL],
@@ -66,6 +65,9 @@ def _table(base: Base) -> Iterator[Group]:
     if build.takes_many(base):
         yield from build.parity(base, {**two, "n": 2}, usage=True)
         yield from build.parity(base, _forced(base, build.UNICODE_TOOL, n=2), usage=False)
+    if base.effort < Effort.THOROUGH:
+        return
+    yield from build.parity(base, _forced(base, build.function("ping", build.record({}))), usage=False)
     if build.takes_stops(base):
         yield from build.parity(base, _forced(base, build.PRESS_TOOL, stop=["zzz"]), usage=True)
     yield from build.parity(base, {**two, "parallel_tool_calls": False}, usage=True)

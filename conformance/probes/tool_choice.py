@@ -34,13 +34,13 @@ def _natural(base: Base) -> Iterator[Group]:
     yield from build.both_modes(base, auto, none, "/tool_choice")
     yield build.contrast(required, none, "/tool_choice")
     yield build.contrast(auto, omitted, "/tool_choice")
-    yield from build.parity(base, auto, usage=True)
     if base.effort < Effort.STANDARD:
         return
+    yield from build.parity(base, auto, usage=True)
     yield build.contrast(omitted, none, "/tool_choice")
     yield from build.both_modes(base, required, none, "/tool_choice")
     yield from build.both_modes(base, auto, omitted, "/tool_choice")
-    for prompt in _AUTO_PROMPTS:
+    for prompt in _AUTO_PROMPTS[: 2 if base.effort < Effort.THOROUGH else len(_AUTO_PROMPTS)]:
         asked = base.body(prompt, tools=tools)
         yield from build.both_modes(
             base, {**asked, "tool_choice": "auto"}, {**asked, "tool_choice": "none"}, "/tool_choice"
@@ -70,18 +70,19 @@ def _named(base: Base) -> Iterator[Group]:
     """One tool is asked for, another is named."""
     asked = base.body(build.WEATHER, tools=_TWO)
     other: dict[str, Any] = {**asked, "tool_choice": build.named("get_time")}
-    yield build.contrast({**asked, "tool_choice": "auto"}, other, "/tool_choice")
     yield from build.parity(base, other, usage=False)
     yield build.contrast(
         other, {**asked, "tool_choice": build.named("get_tide")}, "/tool_choice/function/name", refused=True
     )
     if base.effort < Effort.STANDARD:
         return
-    for prompt in (*_PROSE_PROMPTS, build.CITIES, "Call list_alarms and nothing else."):
+    prompts = (build.CITIES, "Call list_alarms and nothing else.", *_PROSE_PROMPTS)
+    for prompt in prompts[: 2 if base.effort < Effort.THOROUGH else len(prompts)]:
         body = base.body(prompt, tools=[*_TWO, build.BARE_TOOL], tool_choice=build.named("get_time"))
         yield build.single(body)
         if "streaming" in base.capabilities:
             yield build.single(build.streamed(body))
+    yield build.contrast({**asked, "tool_choice": "auto"}, other, "/tool_choice")
     first: dict[str, Any] = {**asked, "tool_choice": build.named("get_weather")}
     yield build.contrast(other, first, "/tool_choice/function/name")
 

@@ -44,7 +44,7 @@ def _called(base: Base) -> Iterator[Group]:
     yield build.single(_body(base, {**_PLAIN, "function": {**_PLAIN["function"], "parameters": {}}}, few=False))
     strict = build.function("save_person", _PERSON, description="Save a person", strict=True)
     saved = base.body("Save Ada, 36, a friend from London.", tools=[strict], tool_choice="required")
-    yield from build.parity(base, saved)
+    yield from build.parity(base, saved, usage=True) if base.effort >= Effort.STANDARD else (build.single(saved),)
     if base.effort < Effort.STANDARD:
         return
     for name in ("a", "a-B_9", build.name_of(build.LONG_NAME_TOOL)):
@@ -92,7 +92,7 @@ def _wrong(base: Base) -> Iterator[tuple[Json, str]]:
     yield _inner(parameters={"type": "object", "properties": {"x": None}}), f"{inner}/parameters"
     yield _inner(description=5), f"{inner}/description"
     yield _inner(strict="yes"), f"{inner}/strict"
-    yield {"type": "function", **_PLAIN["function"]}, inner
+    yield {"type": "function", **_PLAIN["function"]}, "/tools/0"
     yield {"type": "function", "function": "press"}, inner
     yield from (("press", "/tools/0"), (None, "/tools/0"), ([], "/tools/0"))
 

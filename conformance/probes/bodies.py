@@ -28,7 +28,7 @@ def _unreadable(good: bytes) -> Iterator[bytes]:
 
 
 def _refused(base: Base) -> Iterator[Group]:
-    control = build.post(base.body(build.GREETING, limit=16))
+    control = build.post(build.plain(base))
     good = control.body or b""
     few = base.effort < Effort.STANDARD
     broken = list(_unreadable(good))
@@ -38,7 +38,7 @@ def _refused(base: Base) -> Iterator[Group]:
 
 def _content_types(base: Base) -> Iterator[Group]:
     """Declared with a parameter, as something else, and (an empty value) not at all."""
-    control = build.post(base.body(build.GREETING))
+    control = build.post(build.plain(base))
     yield build.contrasted(
         control, build.raw(control.body or b"", (("content-type", "application/json; charset=utf-8"),)), "content-type"
     )
@@ -68,7 +68,7 @@ def _escapes(base: Base) -> Iterator[Group]:
 
 def _nulls(base: Base) -> Iterator[Group]:
     """Null for a nullable field equals leaving it out: one by one, and all at once."""
-    body = base.body(build.GREETING, temperature=..., seed=...)
+    body = build.plain(base)
     fields = ["stream", "stop", "n", "temperature", "top_p", "seed", "logit_bias", "presence_penalty"]
     fields += ["frequency_penalty", "stream_options", "tool_choice", "response_format", "max_tokens", "user"]
     absent = [field for field in fields if field not in body]
@@ -79,17 +79,17 @@ def _nulls(base: Base) -> Iterator[Group]:
 
 def _unknown(base: Base) -> Iterator[Group]:
     """A field that no document knows."""
-    body = base.body(build.GREETING)
+    body = build.plain(base)
     yield build.set_at(body, "zzz_unknown", 1)
     if base.effort < Effort.STANDARD:
         return
     message: dict[str, Json] = {**build.user(build.GREETING), "zzz_unknown": 1}
-    yield build.contrast(body, base.body(message), "/messages/0/zzz_unknown")
+    yield build.contrast(body, base.body(message, limit=32), "/messages/0/zzz_unknown")
 
 
 def _routes(base: Base) -> Iterator[Group]:
     """Routes and methods that do not exist."""
-    body = strict_json.dump(base.body(build.GREETING, limit=16))
+    body = strict_json.dump(build.plain(base))
     routes = (
         Request("GET", "/zzz-no-such-route"),
         Request("PUT", "/chat/completions", (), body),

@@ -15,7 +15,7 @@ CITIES = "What is the weather in Paris and in London right now?"
 """Asks for two calls of one tool."""
 WEATHER = "What is the weather in Paris right now?"
 """Asks for one call."""
-GREETING = "Say hello in one short sentence."
+GREETING = "Say hello in one word."
 """Asks for no tool."""
 LONG = "Write a long story about a lighthouse keeper, at length, in plain prose."
 """Runs into any small token limit."""
@@ -26,6 +26,11 @@ UNICODE = "caffè ☕ 日本語 😀 ẞ"
 """Two, three and four byte characters, one outside the basic plane."""
 SEPARATORS = "one\u2028two\u2029three\u0085four"
 """Characters at which careless readers split lines; JSON and event streams do not."""
+
+
+def plain(base: Base) -> dict[str, Json]:
+    """The control of most contrasts: what preflight has sent, so that it costs nothing."""
+    return base.body(GREETING, limit=32)
 
 
 def post(body: Json, headers: Headers = (), path: str = "/chat/completions", auth: str = "key") -> Request:

@@ -12,21 +12,25 @@ _PARTS: Json = [{"type": "text", "text": build.GREETING}]
 
 
 def _good(base: Base) -> Iterator[Group]:
-    plain = base.body(build.GREETING)
-    yield build.contrast(plain, base.body(build.user(_PARTS)), "/messages/0/content")
+    plain = build.plain(base)
+    yield build.contrast(plain, base.body(build.user(_PARTS), limit=32), "/messages/0/content")
     if base.effort < Effort.STANDARD:
         return
     brief: Json = {"role": "system", "content": "Be brief."}
     roles = [brief, {**brief, "role": "developer"}] if "developer" in base.dialect.words("role") else [brief]
     for message in roles:
-        yield build.single(base.body(message, build.GREETING))
-        yield build.single(base.body({**message, "content": [{"type": "text", "text": "Be brief."}]}, build.GREETING))
+        yield build.single(base.body(message, build.GREETING, limit=32))
+        yield build.single(
+            base.body({**message, "content": [{"type": "text", "text": "Be brief."}]}, build.GREETING, limit=32)
+        )
     answer: Json = {"role": "assistant", "content": "Hello."}
     yield build.single(base.body(build.GREETING, answer, "Say it again."))
     yield build.single(
         base.body(build.GREETING, {**answer, "content": [{"type": "text", "text": "Hello."}]}, "Say it again.")
     )
-    yield build.contrast(plain, base.body({**build.user(build.GREETING), "name": "alice"}), "/messages/0/name")
+    yield build.contrast(
+        plain, base.body({**build.user(build.GREETING), "name": "alice"}, limit=32), "/messages/0/name"
+    )
     split = [{"type": "text", "text": "Repeat exactly: "}, {"type": "text", "text": build.UNICODE}]
     yield build.single(base.body(build.user(split)))
 
@@ -53,7 +57,7 @@ def _bad(base: Base) -> Iterator[tuple[Json, str]]:
 
 def _table(base: Base) -> Iterator[Group]:
     yield from _good(base)
-    plain = base.body(build.GREETING)
+    plain = build.plain(base)
     bad = list(_bad(base))
     for message, about in bad[: 3 if base.effort < Effort.STANDARD else len(bad)]:
         yield build.contrast(plain, {**plain, "messages": [message]}, about, refused=True)

@@ -15,11 +15,11 @@ def _table(base: Base) -> Iterator[Group]:
     yield build.alone(build.get("/models"), free=True)
     yield build.alone(build.get(f"/models/{quote(base.model, safe='')}"), free=True)
     yield build.alone(build.get(f"/models/{_UNKNOWN}"), free=True)
-    yield build.set_at(base.body(build.GREETING), "model", _UNKNOWN, refused=True)
+    yield build.set_at(build.plain(base), "model", _UNKNOWN, refused=True)
     if base.effort < Effort.STANDARD:
         return
     yield build.alone(build.get("/models/zzz%2Fno-such:model"), free=True)
-    body = base.body(build.GREETING, limit=16)
+    body = build.plain(base)
     yield build.set_at(body, "model", "m" * 129, refused=True)
     if "streaming" in base.capabilities:
         yield build.set_at(build.streamed(body), "model", _UNKNOWN, refused=True)

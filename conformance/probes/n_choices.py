@@ -10,7 +10,7 @@ from conformance.probes.base import Base, Effort, Group, Probe, register
 
 
 def _table(base: Base) -> Iterator[Group]:
-    plain = base.body(build.GREETING)
+    plain = build.plain(base)
     yield build.set_at(plain, "n", 2)
     if not build.takes_many(base):
         return

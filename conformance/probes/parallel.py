@@ -27,7 +27,7 @@ def _table(base: Base) -> Iterator[Group]:
         yield build.contrast(asked, forbidden, "/parallel_tool_calls")
         if base.effort >= Effort.STANDARD:
             yield from build.parity(base, asked, usage=False)
-    plain = base.body(build.GREETING)
+    plain = build.plain(base)
     yield build.set_at(plain, "parallel_tool_calls", True, refused=True)
     asked = base.body(build.CITIES, tools=tools, tool_choice="auto")
     yield build.set_at(asked, "parallel_tool_calls", "yes", refused=True)

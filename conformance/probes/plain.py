@@ -22,11 +22,11 @@ _ECHOES = (
 
 
 def _table(base: Base) -> Iterator[Group]:
-    greeting = base.body(build.GREETING)
+    greeting = build.plain(base)
     yield from build.parity(base, greeting, twice=True)
     yield from build.parity(base, base.body(f"Repeat exactly: {build.UNICODE}"), usage=True)
     longer = " ".join([build.GREETING, *["It should be friendly and polite."] * 8])
-    yield build.contrast(greeting, base.body(longer), "/messages/0/content")
+    yield build.contrast(greeting, base.body(longer, limit=32), "/messages/0/content")
     if base.effort < Effort.STANDARD:
         return
     for text in _ECHOES[: 2 if base.effort < Effort.THOROUGH else len(_ECHOES)]:

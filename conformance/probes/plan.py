@@ -215,9 +215,9 @@ def shares(demand: Mapping[str, int], budget: int) -> dict[str, float]:
     return {area: floors[area] + above[area] * scale for area in demand}
 
 
-def _cost(columns: Iterable[Iterable[Item]]) -> int:
-    """How many requests of these can generate tokens; equal ones count once."""
-    return len({key for column in columns for item in column for key in item.costly})
+def _costly(columns: Iterable[Iterable[Item]]) -> set[tuple[Request, int]]:
+    """The requests of these that can generate tokens."""
+    return {key for column in columns for item in column for key in item.costly}
 
 
 @dataclass
@@ -229,11 +229,11 @@ class _Columns:
 
     @property
     def table_cost(self) -> int:
-        return _cost(self.tables)
+        return len(_costly(self.tables))
 
     @property
     def draw_cost(self) -> int:
-        return _cost(self.draws)
+        return len(_costly(self.draws))
 
     def only(self, ids: frozenset[str] | None) -> _Columns:
         def keep(columns: list[list[Item]]) -> list[list[Item]]:
@@ -242,9 +242,19 @@ class _Columns:
         return _Columns(keep(self.tables), keep(self.draws))
 
 
-def _allowances(areas: Mapping[str, _Columns], budget: int) -> dict[str, float]:
+def _charged(areas: Mapping[str, _Columns], seen: set[tuple[Request, int]]) -> dict[str, int]:
+    """What the tables cost by area, where a request that areas share counts for the first, and planned ones for none."""
+    charged: dict[str, int] = {}
+    known = set(seen)
+    for area, columns in areas.items():
+        costly = _costly(columns.tables) - known
+        charged[area] = len(costly)
+        known |= costly
+    return charged
+
+
+def _allowances(areas: Mapping[str, _Columns], budget: int, tables: Mapping[str, int]) -> dict[str, float]:
     """Tables go before draws, over all areas: what tables leave of the budget is for draws."""
-    tables = {area: columns.table_cost for area, columns in areas.items()}
     for_tables = shares(tables, budget)
     rest = max(0, budget - sum(tables.values()))
     for_draws = shares({area: columns.draw_cost for area, columns in areas.items()}, rest)
@@ -277,14 +287,16 @@ def make_plan(
         columns.tables.append(table)
         columns.draws.append(drawn)
     whole = budget if budget is not None else BUDGETS[base.effort]
-    allowed = _allowances(areas, whole)
+    seen = {(ask.request, ask.ordinal) for ask in opening}
+    tables = _charged(areas, seen)
+    allowed = _allowances(areas, whole, tables)
     chosen = {area: columns.only(ids) for area, columns in areas.items()}
     wanted = sum(columns.table_cost + columns.draw_cost for columns in chosen.values())
     widen = min(float(_WIDEN), whole / max(1, min(wanted, whole))) if ids is not None else 1.0
-    seen: set[tuple[Request, int]] = set()
     items: list[Item] = []
     for area, columns in chosen.items():
-        room = allowed[area] * widen
+        shared = 0 if ids is None else areas[area].table_cost - tables[area]
+        room = (allowed[area] + shared) * widen
         for column in (columns.tables, columns.draws):
             kept, room = _within(_alternating(column), room, seen)
             items += kept

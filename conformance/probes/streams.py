@@ -11,7 +11,7 @@ from conformance.wire.strict_json import Json
 
 def _usage(base: Base) -> Iterator[Group]:
     """`include_usage` true, false and left out; the options without a stream."""
-    stream = build.streamed(base.body(build.GREETING))
+    stream = build.streamed(build.plain(base))
     if build.asks_for_usage(base):
         yield build.contrast(stream, {**stream, "stream_options": {"include_usage": True}}, "/stream_options")
         yield build.contrast(
@@ -21,14 +21,14 @@ def _usage(base: Base) -> Iterator[Group]:
         )
         yield build.contrast(
             {**stream, "stream_options": {"include_usage": True}},
-            {**base.body(build.GREETING), "stream": False, "stream_options": {"include_usage": True}},
+            {**build.plain(base), "stream": False, "stream_options": {"include_usage": True}},
             "/stream",
             refused=True,
         )
-        yield build.set_at(base.body(build.GREETING), "stream_options", {"include_usage": True}, refused=True)
+        yield build.set_at(build.plain(base), "stream_options", {"include_usage": True}, refused=True)
     if base.effort < Effort.STANDARD:
         return
-    plain = base.body(build.GREETING)
+    plain = build.plain(base)
     yield build.set_at(plain, "stream", False)
     yield build.set_at(plain, "stream", None)
     yield build.set_at(plain, "stream_options", None)
@@ -43,7 +43,7 @@ def _usage(base: Base) -> Iterator[Group]:
 
 def _refused(base: Base) -> Iterator[Group]:
     """Requests that fail validation although they ask for a stream: the status line must still say so."""
-    stream = build.streamed(base.body(build.GREETING))
+    stream = build.streamed(build.plain(base))
     changes: tuple[tuple[str, Json], ...] = (
         ("messages", []),
         ("model", ...),

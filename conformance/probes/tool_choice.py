@@ -111,7 +111,7 @@ def _malformed(base: Base) -> Iterator[Group]:
     )
     for value in values[: 3 if base.effort < Effort.STANDARD else len(values)]:
         yield build.set_at(control, "tool_choice", value, refused=True)
-    plain = base.body(build.GREETING)
+    plain = build.plain(base)
     yield build.set_at(plain, "tool_choice", "required", refused=True)
     if base.effort < Effort.STANDARD:
         return

@@ -9,7 +9,7 @@ from conformance.rules.refusals import declined
 from conformance.wire.answer import Call, Choice
 from conformance.wire.chat_request import ChatRequest
 from conformance.wire.exchange import Exchange
-from conformance.wire.strict_json import show
+from conformance.wire.strict_json import Json, show
 
 _ENOUGH_TOKENS = 128
 """A call to a small tool takes a few dozen tokens: an answer cut later than this was not about to make one."""
@@ -72,3 +72,14 @@ def must_call(exchange: Exchange, expected: str) -> Iterator[Finding | Vacuous]:
         if not choice.calls:
             observed = f"no tool calls, finish_reason {show(choice.finish_reason)}, content {show(choice.content, 60)}"
             yield _uncalled(exchange, choice) or at_choice(exchange, choice, expected, observed)
+
+
+def takes_nothing(chat: ChatRequest, name: Json) -> bool:
+    """The tool of this name is declared without `parameters`, which means that it takes none."""
+    tool = chat.tool(name)
+    return tool is not None and "parameters" not in chat.body["tools"][tool.position]["function"]
+
+
+def without_arguments(call: Call) -> bool:
+    """The argument string holds no arguments at all: it is blank, or the JSON null."""
+    return isinstance(call.arguments, str) and call.arguments.strip() in ("", "null")

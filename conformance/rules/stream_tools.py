@@ -16,7 +16,7 @@ from conformance.rules.base import (
     at_sequence,
     rule,
 )
-from conformance.rules.calls import at_call, called, chat_of, choices_of, has_tools
+from conformance.rules.calls import at_call, called, chat_of, choices_of, has_tools, takes_nothing, without_arguments
 from conformance.rules.conditions import is_chat, ok
 from conformance.rules.schema_check import pinned, valid
 from conformance.wire.answer import Call
@@ -249,13 +249,10 @@ def arguments_of_no_parameters_are_an_object(trace: Single, terms: Terms) -> Ver
     judged = False
     for choice in choices_of(exchange):
         for call in choice.calls:
-            tool = chat.tool(call.name)
-            if tool is None or choice.cut or not isinstance(choice.finish_reason, str):
-                continue
-            if "parameters" in chat.body["tools"][tool.position]["function"]:
+            if choice.cut or not isinstance(choice.finish_reason, str) or not takes_nothing(chat, call.name):
                 continue
             judged = True
-            if not isinstance(call.parsed.value, dict):
+            if without_arguments(call):
                 yield at_call(exchange, call, 'fragments that join to "{}"', show(call.arguments))
     if not judged:
         yield NOT_APPLICABLE

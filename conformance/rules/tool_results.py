@@ -118,8 +118,6 @@ def results_get_an_answer(trace: Single, terms: Terms) -> Verdicts:
             yield Vacuous(Reason.CUT_BY_LIMIT)
         elif choice.content in (None, "") and not choice.calls and not choice.refusal:
             yield at_choice(exchange, choice, "text after the results", show(choice.content))
-                    exchange, f"{choice.pointer}/message/content", "text after the results", show(choice.content)
-                )
 
 
 _NUMBER = re.compile(r"(?<![\w.,])\d{5,}(?![\w.,]*\d)")

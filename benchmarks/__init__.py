@@ -1,0 +1,1 @@
+"""Measurements of the suite itself, runnable from a checkout."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -23,7 +21,7 @@ COLOURS = ("auto", "always", "never")
 
 
 @contextmanager
-def one_sentence(*kinds: type[Exception]) -> Iterator[None]:
+def one_sentence(*kinds: type[BaseException]) -> Iterator[None]:
     """Problems of these kinds end the command with their sentence and exit code 2."""
     try:
         yield
@@ -53,10 +51,7 @@ def requirement(name: str) -> Requirement:
 
 def changes() -> tuple[Mapping[str, stages.Change], Mapping[str, stages.Change]]:
     """The embedded endpoint's faults and its legal variations, by name."""
-    for package in (faults, variations):
-        for module in pkgutil.iter_modules(package.__path__):
-            importlib.import_module(f"{package.__name__}.{module.name}")
-    return stages.FAULTS, stages.VARIATIONS
+    return faults.load(), variations.load()
 
 
 def console(colour: str = "auto", *, stderr: bool = False) -> Console:

@@ -16,6 +16,7 @@ from conformance.wire import strict_json
 from conformance.wire.exchange import Exchange, Request
 from conformance.wire.redaction import Secrets
 from conformance.wire.strict_json import Json
+from conformance.wire.traces import RELATIONS
 
 Curl = Callable[[Request], str]
 """A request as a curl command."""
@@ -59,7 +60,8 @@ def _where(finding: Finding) -> Where:
 
 def _violation(cluster: Cluster, smallest: Smallest | None, secrets: Secrets, curl: Curl) -> Violation:
     shown: Sequence[Exchange] = smallest.exchanges if smallest is not None else cluster.trace.exchanges
-    finding = cluster.finding
+    finding, trace = cluster.finding, cluster.trace
+    about = getattr(trace, "about", getattr(trace, "axis", getattr(trace, "stored_id", "")))
     return Violation(
         where=_where(finding),
         expected=printable(secrets.text(finding.expected)),
@@ -68,6 +70,9 @@ def _violation(cluster: Cluster, smallest: Smallest | None, secrets: Secrets, cu
         minimal=smallest.minimal if smallest is not None else False,
         confirmed=smallest.confirmed if smallest is not None else None,
         steps=tuple(step(secrets.request(exchange.request), curl) for exchange in shown[:MOST_STEPS]),
+        relation=RELATIONS[type(trace)].value,
+        about=printable(secrets.text(about)),
+        rungs=getattr(trace, "values", ()),
     )
 
 

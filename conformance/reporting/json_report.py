@@ -67,6 +67,9 @@ def _finding(found: Violation) -> dict[str, Any]:
         "minimal": found.minimal,
         "confirmed": None if found.confirmed is None else {"k": found.confirmed[0], "n": found.confirmed[1]},
         "steps": [_step(step) for step in found.steps],
+        "relation": found.relation,
+        "about": found.about,
+        "rungs": list(found.rungs),
     }
 
 
@@ -182,6 +185,9 @@ def _read_finding(data: dict[str, Any]) -> Violation:
         data["minimal"],
         None if confirmed is None else (confirmed["k"], confirmed["n"]),
         tuple(map(_read_step, data["steps"])),
+        data.get("relation", "single"),
+        data.get("about", ""),
+        tuple(data.get("rungs", ())),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from xml.etree import ElementTree as ET
 
-from conformance.reporting.model import Report, Row, Violation
+from conformance.reporting.model import Report, Row
 from conformance.reporting.text import printable
 from conformance.verdict.fold import Verdict
 
@@ -16,21 +16,8 @@ def _xml(text: str) -> str:
     return printable(text, None).replace("\ufffe", "\\ufffe").replace("\uffff", "\\uffff")
 
 
-def violation_text(found: Violation) -> str:
-    """One cluster of findings in lines, as a failure's text."""
-    lines = [
-        f"where:    {found.where.text}",
-        f"expected: {found.expected}",
-        f"observed: {found.observed}",
-        f"traces:   {found.count}",
-    ]
-    if found.confirmed is not None:
-        lines.append(f"again:    {found.confirmed[0]} of {found.confirmed[1]}")
-    return "\n".join([*lines, *(step.curl for step in found.steps)])
-
-
 def _verdict(case: ET.Element, row: Row) -> None:
-    text = _xml("\n\n".join(map(violation_text, row.findings)))
+    text = _xml("\n\n".join(found.text for found in row.findings))
     if row.verdict is Verdict.FAIL:
         ET.SubElement(case, "failure", message=_xml(row.title), type=row.level.value).text = text
     elif row.verdict is Verdict.ERROR:

@@ -51,7 +51,11 @@ class Step:
 
 @dataclass(frozen=True)
 class Violation:
-    """One cluster of findings. `count` is the number of traces that show it; `confirmed` is (k, n)."""
+    """One cluster of findings. `count` is the number of traces that show it; `confirmed` is (k, n).
+
+    `relation` says how the steps belong together, `about` the place that differs, the axis or the stored id, and
+    `rungs` a ladder's values: with them `replay` judges fresh answers as the run did.
+    """
 
     where: Where
     expected: str
@@ -60,6 +64,22 @@ class Violation:
     minimal: bool = False
     confirmed: tuple[int, int] | None = None
     steps: tuple[Step, ...] = ()
+    relation: str = "single"
+    about: str = ""
+    rungs: tuple[int, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """In lines, with the commands that show it."""
+        lines = [
+            f"where:    {self.where.text}",
+            f"expected: {self.expected}",
+            f"observed: {self.observed}",
+            f"traces:   {self.count}",
+        ]
+        if self.confirmed is not None:
+            lines.append(f"again:    {self.confirmed[0]} of {self.confirmed[1]}")
+        return "\n".join([*lines, *(step.curl for step in self.steps)])
 
 
 @dataclass(frozen=True)

@@ -104,7 +104,10 @@ class Options:
     base_url: str | None = None
     model: str | None = None
     key: str | None = field(default=None, repr=False)
+    key_variable: str = "OPENAI_API_KEY"
     headers: Headers = field(default=(), repr=False)
+    header_variables: Mapping[str, str] = field(default_factory=dict)
+    """Header name to the variable that a shown command reads its value from."""
     dialect: str = "openai"
     without: tuple[str, ...] = ()
     probes: tuple[str, ...] = ()
@@ -135,6 +138,7 @@ class Options:
         """What the report and the evidence say of the options: no key, and of headers only the names."""
         return {
             "selectors": list(self.selectors),
+            "dialect": self.dialect,
             "without": list(self.without),
             "probes": list(self.probes),
             "fixtures": self.fixtures.name if self.fixtures is not None else None,
@@ -183,6 +187,13 @@ def headers(given: tuple[str, ...], from_env: tuple[str, ...], environ: Mapping[
             raise UsageProblem(f"--header-env: the variable {variable} is not set")
         made.append(_checked(name.strip(), environ[variable].strip(), "--header-env"))
     return tuple(made)
+
+
+def _variables(given: tuple[str, ...], from_env: tuple[str, ...]) -> dict[str, str]:
+    """A variable for each header of the user's own, so that commands can be shown without values."""
+    names = [text.partition(":")[0].strip() for text in given]
+    made = {name: re.sub(r"\W", "_", name.upper()) for name in names}
+    return made | {text.partition("=")[0].strip(): text.partition("=")[2] for text in from_env}
 
 
 def address(text: str) -> str:
@@ -265,8 +276,10 @@ def read(
         selectors=selectors,
         base_url=base_url,
         model=values["model"] or (env.get("OPENAI_MODEL") if base_url is not None else None) or None,
+        key_variable=values["api_key_env"],
         key=_key(values["api_key_env"], env) if base_url is not None else None,
         headers=headers(tuple(values["header"]), tuple(values["header_env"]), env),
+        header_variables=_variables(tuple(values["header"]), tuple(values["header_env"])),
         dialect=values["dialect"],
         without=tuple(values["without"]),
         probes=tuple(values["probe"]),

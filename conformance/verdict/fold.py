@@ -143,7 +143,7 @@ def tally(judgements: Iterable[Judgement]) -> dict[str, Tally]:
 
 
 def _most_frequent(clusters: Iterable[Cluster]) -> tuple[Cluster, ...]:
-    return tuple(sorted(clusters, key=lambda cluster: -cluster.count)[:MOST_CLUSTERS])
+    return tuple(sorted(clusters, key=lambda cluster: (-cluster.count, cluster.place))[:MOST_CLUSTERS])
 
 
 def _own(standing: Standing, counted: Tally) -> Result:

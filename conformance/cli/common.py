@@ -21,11 +21,12 @@ COLOURS = ("auto", "always", "never")
 
 
 @contextmanager
-def one_sentence(*kinds: type[BaseException]) -> Iterator[None]:
+def one_sentence(*kinds: type[Exception]) -> Iterator[None]:
     """Problems of these kinds end the command with their sentence and exit code 2."""
+    told: tuple[type[Exception], ...] = (SelectionError, DialectError, *kinds)
     try:
         yield
-    except (SelectionError, DialectError, *kinds) as problem:
+    except told as problem:
         raise click.ClickException(str(problem)) from problem
 
 
@@ -57,7 +58,7 @@ def changes() -> tuple[Mapping[str, stages.Change], Mapping[str, stages.Change]]
 def console(colour: str = "auto", *, stderr: bool = False) -> Console:
     """Stdout for results, stderr for progress. Emoji codes and highlighting are off: text is shown as it is."""
     stream = sys.stderr if stderr else sys.stdout
-    width = None if stream.isatty() else 100
+    width = None if stream.isatty() else 80
     return Console(
         file=stream,
         width=width,

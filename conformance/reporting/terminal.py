@@ -5,9 +5,10 @@ Readable at 80 columns and without colour. Commands are printed without wrapping
 
 from __future__ import annotations
 
+import textwrap
+
 from rich.console import Console
 from rich.markup import escape
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -23,12 +24,17 @@ _ASIDE = (Verdict.UNSUPPORTED, Verdict.BLOCKED, Verdict.NOT_EXERCISED, Verdict.N
 _MOST_IDS = 4
 
 
+def _wrapped(console: Console, text: str, indent: int, first: str = "") -> None:
+    """Text under an indentation, wrapped at words, without spaces at the end of lines."""
+    room = max(40, console.width) - indent
+    lines = [part for line in printable(text).split("\n") for part in textwrap.wrap(line, room) or [""]]
+    for number, line in enumerate(lines):
+        head = first.ljust(indent) if number == 0 else " " * indent
+        console.print(Text.assemble((head, "dim"), line), soft_wrap=True)
+
+
 def _line(console: Console, label: str, text: str) -> None:
-    grid = Table.grid(padding=(0, 1))
-    grid.add_column(width=9, no_wrap=True)
-    grid.add_column(overflow="fold", ratio=1)
-    grid.add_row(Text(label, style="dim"), Text(printable(text)))
-    console.print(Padding(grid, (0, 0, 0, 4)))
+    _wrapped(console, text, 14, f"    {label}")
 
 
 def _again(found: Violation, row: Row) -> str:
@@ -59,7 +65,7 @@ def violated(console: Console, row: Row, *, verbose: bool = False) -> None:
     head.append(f"{row.level.value} {row.id}", style="bold")
     head.append(f"  [{row.impact.value}]", style="dim")
     console.print(head, soft_wrap=True)
-    console.print(Padding(Text(row.title), (0, 0, 0, 4)))
+    _wrapped(console, row.title, 4)
     shown = row.findings if verbose else row.findings[:1]
     for found in shown:
         _violation(console, row, found, commands=verbose or row.verdict is not Verdict.INFO)
@@ -110,18 +116,18 @@ def _aside(console: Console, report: Report) -> None:
         for reason in dict.fromkeys(row.reason or "" for row in rows):
             ids = tuple(row.id for row in rows if (row.reason or "") == reason)
             console.print(Text(f"{verdict.value.replace('_', ' ')}: {printable(reason)}", style="dim"))
-            console.print(Padding(Text(", ".join(ids)), (0, 0, 0, 4)))
+            _wrapped(console, ", ".join(ids), 4)
 
 
 def outcome(console: Console, report: Report) -> None:
     """The last lines: what is missing, and the outcome with its coverage."""
     for gap in report.gaps:
-        console.print(Text(f"incomplete: {printable(gap.why)}: {_listed(gap.ids)}"))
+        _wrapped(console, f"{gap.why}: {_listed(gap.ids)}", 4, "  - ")
     if report.gaps and report.without:
         console.print(Text("if that is meant, say so: " + " ".join(f"--without {name}" for name in report.without)))
     line = Text(report.outcome.value.upper().replace("_", " "), style=_OUTCOME.get(report.outcome, "bold yellow"))
     line.append(f": {printable(report.reason)}; {report.coverage.text}", style="none")
-    console.print(line)
+    console.print(line, soft_wrap=True)
 
 
 def _header(console: Console, report: Report) -> None:

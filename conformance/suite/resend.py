@@ -104,10 +104,9 @@ def _access(report: Report, options: Options) -> Iterator[Access]:
         yield Access(options.base_url or report.endpoint.base_url, options.key, options.headers)
         return
     config = report.run.config
-    named = {name: tuple(map(str, config.get(name) or ())) for name in ("faults", "variations")}
-    with start_process(
-        str(config.get("dialect") or "openai"), mind=str(config.get("mind") or "obedient"), **named
-    ) as url:
+    faults, variations = (tuple(map(str, config.get(name) or ())) for name in ("faults", "variations"))
+    mind = str(config.get("mind") or "obedient")
+    with start_process(str(config.get("dialect") or "openai"), faults, variations, mind) as url:
         yield Access(url, KEY)
 
 

@@ -14,7 +14,7 @@ UNKNOWN_KEY = "sk-Zq7Xw2Lk9Rv4Tn6Yb1Mc8Hd3Jf5Gs0Pa2Ue4W"
 
 
 def _post(base: Base, credentials: Headers, *, stream: bool = False) -> Request:
-    body = build.plain(base)
+    body = build.bare(base)
     body = build.streamed(body) if stream else body
     return Request("POST", "/chat/completions", credentials, strict_json.dump(body), "as_given")
 
@@ -32,7 +32,7 @@ def _wrong(base: Base) -> Iterator[Group]:
 def _aliases(base: Base) -> Iterator[Group]:
     """The run's own key in every header that the dialect documents for it."""
     if "x-api-key" in (base.dialect.convention("auth.headers") or ()):
-        body = build.plain(base)
+        body = build.bare(base)
         yield build.contrasted(build.post(body), build.post(body, auth="x-api-key"), "x-api-key")
 
 

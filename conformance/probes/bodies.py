@@ -28,7 +28,7 @@ def _unreadable(good: bytes) -> Iterator[bytes]:
 
 
 def _refused(base: Base) -> Iterator[Group]:
-    control = build.post(build.plain(base))
+    control = build.post(build.bare(base))
     good = control.body or b""
     few = base.effort < Effort.STANDARD
     broken = list(_unreadable(good))
@@ -38,13 +38,11 @@ def _refused(base: Base) -> Iterator[Group]:
 
 def _content_types(base: Base) -> Iterator[Group]:
     """Declared with a parameter, as something else, and (an empty value) not at all."""
-    control = build.post(build.plain(base))
+    control = build.post(build.bare(base))
     yield build.contrasted(
         control, build.raw(control.body or b"", (("content-type", "application/json; charset=utf-8"),)), "content-type"
     )
-    if base.effort < Effort.STANDARD:
-        return
-    for value in ("text/plain", "multipart/form-data", ""):
+    for value in ("text/plain", "multipart/form-data", "")[: 1 if base.effort < Effort.STANDARD else 3]:
         headers = (("content-type", value),)
         yield build.contrasted(control, build.raw(control.body or b"", headers), "content-type", refused=True)
 
@@ -68,28 +66,27 @@ def _escapes(base: Base) -> Iterator[Group]:
 
 def _nulls(base: Base) -> Iterator[Group]:
     """Null for a nullable field equals leaving it out: one by one, and all at once."""
-    body = build.plain(base)
+    body = build.bare(base)
     fields = ["stream", "stop", "n", "temperature", "top_p", "seed", "logit_bias", "presence_penalty"]
-    fields += ["frequency_penalty", "stream_options", "tool_choice", "response_format", "max_tokens", "user"]
-    absent = [field for field in fields if field not in body]
-    yield build.contrast(body, {**body, **dict.fromkeys(absent)}, "")
-    for field in absent[: {Effort.QUICK: 0, Effort.STANDARD: 4}.get(base.effort, len(absent))]:
+    fields += ["frequency_penalty", "stream_options"]
+    yield build.contrast(body, {**body, **dict.fromkeys(fields)}, "")
+    for field in fields[: {Effort.QUICK: 0, Effort.STANDARD: 4}.get(base.effort, len(fields))]:
         yield build.set_at(body, field, None)
 
 
 def _unknown(base: Base) -> Iterator[Group]:
     """A field that no document knows."""
-    body = build.plain(base)
+    body = build.bare(base)
     yield build.set_at(body, "zzz_unknown", 1)
     if base.effort < Effort.STANDARD:
         return
     message: dict[str, Json] = {**build.user(build.GREETING), "zzz_unknown": 1}
-    yield build.contrast(body, base.body(message, limit=32), "/messages/0/zzz_unknown")
+    yield build.contrast(body, {**body, "messages": [message]}, "/messages/0/zzz_unknown")
 
 
 def _routes(base: Base) -> Iterator[Group]:
     """Routes and methods that do not exist."""
-    body = strict_json.dump(build.plain(base))
+    body = strict_json.dump(build.bare(base))
     routes = (
         Request("GET", "/zzz-no-such-route"),
         Request("PUT", "/chat/completions", (), body),

@@ -29,8 +29,13 @@ SEPARATORS = "one\u2028two\u2029three\u0085four"
 
 
 def plain(base: Base) -> dict[str, Json]:
-    """The control of most contrasts: what preflight has sent, so that it costs nothing."""
+    """What preflight has sent, so that it costs nothing."""
     return base.body(GREETING, limit=32)
+
+
+def bare(base: Base) -> dict[str, Json]:
+    """The control of most contrasts: with only those fields that every dialect documents."""
+    return base.body(GREETING, limit=32, temperature=..., seed=...)
 
 
 def post(body: Json, headers: Headers = (), path: str = "/chat/completions", auth: str = "key") -> Request:
@@ -104,6 +109,12 @@ def parity(
     unstreamed = (Ask(plain, "unstreamed"), Ask(plain, "unstreamed", 1))[: 2 if again else 1]
     for way in ways:
         yield Group((*unstreamed, Ask(post(streamed(body, way)), "streamed")), Relation.PARITY)
+
+
+def refused_pair(body: Mapping[str, Json]) -> Group:
+    """A body that ought to be turned down, unstreamed and streamed."""
+    plain, stream = Ask(post(dict(body)), "unstreamed", free=True), Ask(post(streamed(body)), "streamed", free=True)
+    return Group((plain, stream), Relation.PARITY)
 
 
 def both_modes(base: Base, control: Json, variant: Json, about: str) -> Iterator[Group]:
@@ -207,3 +218,12 @@ def takes_many(base: Base) -> bool:
 def takes_stops(base: Base) -> bool:
     """The dialect documents `stop`."""
     return any(base.dialect.limit(name) is not None for name in ("stop.max", "stop.min"))
+
+
+def kind_of(row: Mapping[str, Json]) -> str | None:
+    """What a listed model says of its kind, at the top of its row or in an object of metadata; None where it does not."""
+    for value in (row, *row.values()):
+        found = value.get("kind") if isinstance(value, Mapping) else None
+        if isinstance(found, str):
+            return found
+    return None

@@ -42,12 +42,11 @@ def results(message: dict[str, Json], content: str) -> list[dict[str, Json]]:
     return [build.result(found, f"{content}{number}") for number, found in enumerate(ids) if isinstance(found, str)]
 
 
-def _flow(
-    session: Session, prompt: str, choice: Json, *, reverse: bool = False, streams: bool = False, keep: bool = True
-) -> None:
+def _flow(session: Session, prompt: str, choice: Json, *, reverse: bool = False, streams: bool = False) -> None:
     """Question, calls, results, answer; then a second question, whose calls need fresh ids.
 
-    `reverse` sends the results in reversed order, `keep` repeats `tools` in the follow-up.
+    `reverse` sends the results in reversed order. The last request leaves `tools` out; it is also marked as a
+    conversation of its own with the one before, so that both ways to go on are seen.
     """
     base = session.base
     group = session.group("weather")
@@ -64,17 +63,20 @@ def _flow(
         return
     answers = results(message, f"Weather report {_SECRET}: mild, station ")
     messages += [message, *(reversed(answers) if reverse else answers)]
-    final = turn(keep)
+    final = turn(True)
     answer = final.answer
     if answer is None or not answer.choices or answer.choices[0].calls or not answer.choices[0].text:
         return
     messages += [{"role": "assistant", "content": answer.choices[0].text}]
     messages += [build.user("And what is the weather in Tokyo and in Rome?")]
-    message = said(turn(True, "required"))
+    second = turn(True, "required")
+    message = said(second)
     if message is None:
         return
     messages += [message, *results(message, "Weather report: cold, station ")]
-    turn(keep)
+    bare = session.group("weather-without-tools")
+    for exchange in (second, turn(False)):
+        session.mark(exchange, Relation.CONVERSATION, bare, "turn")
 
 
 def _conversations(session: Session) -> None:
@@ -82,7 +84,6 @@ def _conversations(session: Session) -> None:
     if session.base.effort < Effort.STANDARD:
         return
     _flow(session, build.CITIES, "required", reverse=True)
-    _flow(session, build.WEATHER, "required", keep=False)
     if "streaming" in session.base.capabilities:
         _flow(session, build.CITIES, "auto", reverse=True, streams=True)
         _flow(session, build.WEATHER, build.named("get_weather"), streams=True)
@@ -94,7 +95,7 @@ register(
         "tool_calls",
         ("tool_calls", "tool_choice"),
         scenario=_conversations,
-        upper=20,
+        upper=16,
         needs=frozenset({"tools"}),
         summary="Whole tool conversations with the model's own calls, also streamed and in reversed order.",
     )
@@ -125,6 +126,13 @@ def _accepted(base: Base) -> Iterator[Group]:
     yield build.single(body)
     asked, calls, paris, london = messages
     yield build.contrast(body, {**body, "messages": [asked, calls, london, paris]}, "/messages")
+    parts = {**paris, "content": [{"type": "text", "text": "18 degrees, "}]}
+    yield build.contrast(body, {**body, "messages": _with(messages, 2, parts)}, "/messages/2/content")
+    bad = {**calls, "tool_calls": [build.call("call_paris", "get_weather", "{bad"), calls["tool_calls"][1]]}
+    yield build.contrast(
+        body, {**body, "messages": [asked, bad, paris, london]}, "/messages/1/tool_calls/0/function/arguments"
+    )
+    yield build.set_at(body, "tools", ...)
     if base.effort < Effort.STANDARD:
         return
     secret = {**body, "messages": [asked, calls, {**paris, "content": f"report number {_SECRET}"}, london]}
@@ -135,12 +143,10 @@ def _accepted(base: Base) -> Iterator[Group]:
         (1, {**calls, "content": "Let me look."}, "/messages/1/content"),
         (1, {**calls, "refusal": None}, "/messages/1/refusal"),
         (1, {**calls, "refusal": None, "annotations": [], "audio": None, "function_call": None}, "/messages/1"),
-        (2, {**paris, "content": [{"type": "text", "text": "18 degrees, "}]}, "/messages/2/content"),
         (2, {**paris, "content": ""}, "/messages/2/content"),
     )
     for position, message, about in changed:
         yield build.contrast(body, {**body, "messages": _with(messages, position, message)}, about)
-    yield build.set_at(body, "tools", ...)
     twice = [*messages, {"role": "assistant", "content": "18 and 14 degrees."}, build.user("Which one is warmer?")]
     yield build.single({**body, "messages": twice})
     alarms = [
@@ -149,10 +155,6 @@ def _accepted(base: Base) -> Iterator[Group]:
         build.result("call_0", "[]"),
     ]
     yield build.single(base.body(*alarms, tools=[build.BARE_TOOL]))
-    bad = {**calls, "tool_calls": [build.call("call_paris", "get_weather", "{bad"), calls["tool_calls"][1]]}
-    yield build.contrast(
-        body, {**body, "messages": [asked, bad, paris, london]}, "/messages/1/tool_calls/0/function/arguments"
-    )
 
 
 def _with(messages: list[Json], position: int, message: Json) -> list[Json]:
@@ -193,12 +195,14 @@ def _refused(base: Base) -> Iterator[Group]:
         ),
         (_with(messages, 1, {**calls, "tool_calls": "call_paris"}), "/messages/1/tool_calls"),
     ]
-    for items, about in wrong[: 3 if base.effort < Effort.STANDARD else len(wrong)]:
+    for items, about in wrong:
         yield build.contrast(body, {**body, "messages": items}, about, refused=True)
-    if base.effort >= Effort.STANDARD:
-        spoken: Json = {"role": "assistant", "content": "It depends on the day."}
-        plain = _history(base, asked, spoken, more)
-        empty = _history(base, asked, {**spoken, "tool_calls": []}, more)
+    spoken: Json = {"role": "assistant", "content": "It depends on the day."}
+    plain = _history(base, asked, spoken, more)
+    empty = _history(base, asked, {**spoken, "tool_calls": []}, more)
+    if base.effort < Effort.STANDARD:
+        yield build.single(empty, free=True)
+    else:
         yield build.contrast(plain, empty, "/messages/1/tool_calls", refused=True)
 
 

@@ -3,34 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from conformance.probes import build
 from conformance.probes.base import Base, Effort, Group, Probe, register
 from conformance.wire.strict_json import Json
 
+_BARE: dict[str, Any] = {"limit": 32, "temperature": ..., "seed": ...}
+"""As the control has it."""
 _PARTS: Json = [{"type": "text", "text": build.GREETING}]
 
 
 def _good(base: Base) -> Iterator[Group]:
-    plain = build.plain(base)
-    yield build.contrast(plain, base.body(build.user(_PARTS), limit=32), "/messages/0/content")
+    plain = build.bare(base)
+    yield build.contrast(plain, base.body(build.user(_PARTS), **_BARE), "/messages/0/content")
     if base.effort < Effort.STANDARD:
         return
     brief: Json = {"role": "system", "content": "Be brief."}
     roles = [brief, {**brief, "role": "developer"}] if "developer" in base.dialect.words("role") else [brief]
     for message in roles:
-        yield build.single(base.body(message, build.GREETING, limit=32))
+        yield build.single(base.body(message, build.GREETING, **_BARE))
         yield build.single(
-            base.body({**message, "content": [{"type": "text", "text": "Be brief."}]}, build.GREETING, limit=32)
+            base.body({**message, "content": [{"type": "text", "text": "Be brief."}]}, build.GREETING, **_BARE)
         )
     answer: Json = {"role": "assistant", "content": "Hello."}
     yield build.single(base.body(build.GREETING, answer, "Say it again."))
     yield build.single(
         base.body(build.GREETING, {**answer, "content": [{"type": "text", "text": "Hello."}]}, "Say it again.")
     )
-    yield build.contrast(
-        plain, base.body({**build.user(build.GREETING), "name": "alice"}, limit=32), "/messages/0/name"
-    )
+    yield build.contrast(plain, base.body({**build.user(build.GREETING), "name": "alice"}, **_BARE), "/messages/0/name")
     split = [{"type": "text", "text": "Repeat exactly: "}, {"type": "text", "text": build.UNICODE}]
     yield build.single(base.body(build.user(split)))
 
@@ -57,7 +58,7 @@ def _bad(base: Base) -> Iterator[tuple[Json, str]]:
 
 def _table(base: Base) -> Iterator[Group]:
     yield from _good(base)
-    plain = build.plain(base)
+    plain = build.bare(base)
     bad = list(_bad(base))
     for message, about in bad[: 3 if base.effort < Effort.STANDARD else len(bad)]:
         yield build.contrast(plain, {**plain, "messages": [message]}, about, refused=True)

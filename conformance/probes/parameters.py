@@ -71,7 +71,7 @@ def _good(base: Base) -> Iterator[tuple[str, Json]]:
 
 
 def _table(base: Base) -> Iterator[Group]:
-    plain = build.plain(base)
+    plain = build.bare(base)
     bad = list(_bad(base))
     for field, value in bad[: 16 if base.effort < Effort.STANDARD else len(bad)]:
         yield build.set_at(plain, field, value, refused=True)
@@ -104,7 +104,7 @@ _WRONG: dict[str, tuple[Any, ...]] = {
 
 def _draws(base: Base) -> SearchStrategy[Group]:
     """Wrong types and far values, one field at a time."""
-    stream = build.plain(base)
+    stream = build.bare(base)
     controls = [stream, build.streamed(stream)] if "streaming" in base.capabilities else [stream]
     fields = [name for name in _WRONG if name != "tools" or "tools" in base.capabilities]
     far = st.sampled_from((-(10**9), 10**9, -1e300, 1e300)) | st.floats(3, 1e6)

@@ -243,7 +243,7 @@ class _Columns:
 
 
 def _charged(areas: Mapping[str, _Columns], seen: set[tuple[Request, int]]) -> dict[str, int]:
-    """What the tables cost by area, where a request that areas share counts for the first, and planned ones for none."""
+    """What the tables cost by area; a request that areas share counts for the first, a planned one for none."""
     charged: dict[str, int] = {}
     known = set(seen)
     for area, columns in areas.items():

@@ -43,7 +43,9 @@ def _usage(base: Base) -> Iterator[Group]:
 
 def _refused(base: Base) -> Iterator[Group]:
     """Requests that fail validation although they ask for a stream: the status line must still say so."""
-    stream = build.streamed(build.plain(base))
+    bare = build.bare(base)
+    stream = build.streamed(bare)
+    yield build.refused_pair({**bare, "messages": []})
     changes: tuple[tuple[str, Json], ...] = (
         ("messages", []),
         ("model", ...),
@@ -54,6 +56,8 @@ def _refused(base: Base) -> Iterator[Group]:
     )
     for field, value in changes[: 2 if base.effort < Effort.STANDARD else len(changes)]:
         yield build.set_at(stream, field, value, refused=True)
+    if base.effort >= Effort.STANDARD:
+        yield build.refused_pair({**bare, "temperature": "hot"})
     if "tools" in base.capabilities:
         yield build.set_at(stream, "tools", "get_weather", refused=True)
         yield build.set_at(stream, "tools", [{"type": "function"}], refused=True)

@@ -96,27 +96,27 @@ def _malformed(base: Base) -> Iterator[Group]:
         "any",
         {"type": "function", "function": {}},
         flat,
-        "",
         1,
+        {"type": "tool", "function": {"name": "get_weather"}},
+        "",
         True,
         [],
         "always",
         "Required",
         {"type": "function"},
-        {"type": "tool", "function": {"name": "get_weather"}},
         {"type": "function", "function": {"name": 5}},
         {"type": "function", "function": "get_weather"},
         {},
         "get_weather",
     )
-    for value in values[: 3 if base.effort < Effort.STANDARD else len(values)]:
+    for value in values[: 5 if base.effort < Effort.STANDARD else len(values)]:
         yield build.set_at(control, "tool_choice", value, refused=True)
     plain = build.plain(base)
     yield build.set_at(plain, "tool_choice", "required", refused=True)
+    yield build.set_at(plain, "tool_choice", "auto", refused=True)
     if base.effort < Effort.STANDARD:
         return
     yield build.set_at(plain, "tool_choice", build.named("get_weather"), refused=True)
-    yield build.set_at(plain, "tool_choice", "auto", refused=True)
     yield build.set_at(plain, "tool_choice", "none")
     forced = base.body(build.GREETING, tools=_TWO, tool_choice="required")
     yield build.set_at(forced, "tools", ..., refused=True)
@@ -128,18 +128,17 @@ def _malformed(base: Base) -> Iterator[Group]:
 
 def _allowed(base: Base) -> Iterator[Group]:
     """A subset of the tools is allowed, and another one asked for."""
-    if base.effort < Effort.STANDARD:
-        return
     asked = base.body(build.WEATHER, tools=_TWO)
     control: dict[str, Any] = {**asked, "tool_choice": "auto"}
-    for mode in ("required", "auto"):
-        choice = {
-            "type": "allowed_tools",
-            "allowed_tools": {"mode": mode, "tools": [{"type": "function", "function": {"name": "get_time"}}]},
-        }
-        yield build.set_at(control, "tool_choice", choice)
-    wrong = {"type": "allowed_tools", "allowed_tools": {"mode": "none", "tools": [build.named("get_time")]}}
-    yield build.set_at(control, "tool_choice", wrong, refused=True)
+    subset: Json = [{"type": "function", "function": {"name": "get_time"}}]
+
+    def choice(mode: str) -> Json:
+        return {"type": "allowed_tools", "allowed_tools": {"mode": mode, "tools": subset}}
+
+    yield build.set_at(control, "tool_choice", choice("required"))
+    yield build.set_at(control, "tool_choice", choice("none"), refused=True)
+    if base.effort >= Effort.STANDARD:
+        yield build.set_at(control, "tool_choice", choice("auto"))
 
 
 def _table(base: Base) -> Iterator[Group]:
@@ -158,7 +157,7 @@ def _unflagged(base: Base) -> Iterator[Group]:
     tools: Json = [build.WEATHER_TOOL]
     for row in base.facts.models or ():
         listed = _capabilities(row)
-        if listed is None or not isinstance(row.get("id"), str):
+        if listed is None or not isinstance(row.get("id"), str) or build.kind_of(row) not in (None, "chat"):
             continue
         asked = {**base.body(build.WEATHER, tools=tools), "model": row["id"]}
         required = {**asked, "tool_choice": "required"}

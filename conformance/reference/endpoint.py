@@ -116,6 +116,7 @@ class Endpoint:
         return outcome
 
     def _refused(self, refusal: Refusal, context: Context) -> Reply:
+        context.refusal = refusal
         error = self._through(Stage.ERROR, error_reply(refusal, context), context)
         media_type: Headers = (("content-type", "application/json"),)
         return Reply(

@@ -43,7 +43,7 @@ _COUNTS = (
 
 @dataclass(frozen=True)
 class Node:
-    """One subschema: its JSON pointer, and how many objects and keywords enclose it since the root or its definition."""
+    """One subschema, its JSON pointer, and how deep it stands."""
 
     pointer: str
     schema: Json

@@ -142,6 +142,8 @@ class Context:
     """The parsed request body, as sent."""
     demand: dict[str, Json] = field(default_factory=dict)
     """The body as the model sees it, after DEMAND."""
+    refusal: Refusal | None = None
+    """Why the request is turned down; known to ERROR and REPLY."""
     state: dict[str, Any] = field(default_factory=dict)
     """Lives as long as the endpoint: for changes that remember."""
 

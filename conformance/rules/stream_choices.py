@@ -165,9 +165,11 @@ def _texts(exchange: Exchange, terms: Terms) -> Iterator[tuple[int, str]]:
 def content_is_not_repeated(trace: Single, terms: Terms) -> Verdicts:
     """Not every piece of text begins with the whole piece before it."""
     texts = list(_texts(trace.exchange, terms))
-    if len(texts) < _CUMULATIVE_PIECES or len(texts[-1][1]) < _CUMULATIVE_LENGTH:
+    if len(texts) < _CUMULATIVE_PIECES:
         yield Vacuous(Reason.MODEL_FREE, "too little text to tell")
-    elif all(later.startswith(earlier) for (_, earlier), (_, later) in pairwise(texts)):
+    elif len(texts[-1][1]) >= _CUMULATIVE_LENGTH and all(
+        later.startswith(earlier) for (_, earlier), (_, later) in pairwise(texts)
+    ):
         position, text = texts[1]
         observed = f"{show(texts[0][1])}, then {show(text)}"
         yield at_chunk(trace.exchange, position, "/choices/0/delta/content", "new text only", observed)

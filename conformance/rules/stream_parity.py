@@ -32,6 +32,7 @@ _BODY = {Facet.BODY, Facet.REQUEST}
 _ABOUT_SOMETHING_ELSE = frozenset({401, 402, 403, 407, 408, 409, 425, 429})
 _FREE = Vacuous(Reason.MODEL_FREE, "the unstreamed answers differ")
 _ONCE = Vacuous(Reason.NO_CONTROL, "only one unstreamed answer, and the model was free to answer otherwise")
+_UNPINNED = Vacuous(Reason.MODEL_FREE, "without temperature 0 or a seed two equal answers may be chance")
 _REPLACEMENT = "\ufffd"
 
 
@@ -80,6 +81,12 @@ class _Pair:
         return self.text == _said(self.streamed) and {_called(choice) for choice in self.plain} == {
             _called(self.streamed)
         }
+
+
+def _is_pinned(trace: Parity) -> bool:
+    """The request leaves the model as little freedom as it can: temperature 0, or a seed."""
+    chat = trace.streamed.request.chat
+    return chat is not None and (chat.body.get("temperature") == 0 or is_integer(chat.body.get("seed")))
 
 
 def _said(choice: Choice) -> str:
@@ -158,6 +165,8 @@ def parity_same_kinds_of_content(trace: Parity, terms: Terms) -> Verdicts:
             yield _FREE
         elif len(pair.plain) < 2:
             yield _ONCE
+        elif not _is_pinned(trace):
+            yield _UNPINNED
         else:
             expected, observed = (
                 " and ".join(sorted(found)) or "nothing" for found in (kinds.pop(), _kinds(pair.streamed))
@@ -219,6 +228,8 @@ def parity_same_text(trace: Parity, terms: Terms) -> Verdicts:
             continue
         elif len(pair.plain) < 2:
             yield _ONCE
+        elif not _is_pinned(trace):
+            yield _UNPINNED
         elif _kinds(pair.plain[0]) == _kinds(pair.streamed):
             yield _at(trace, pair, "/delta/content", _around(text, found), _around(found, text))
 

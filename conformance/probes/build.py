@@ -221,7 +221,7 @@ def takes_stops(base: Base) -> bool:
 
 
 def kind_of(row: Mapping[str, Json]) -> str | None:
-    """What a listed model says of its kind, at the top of its row or in an object of metadata; None where it does not."""
+    """What a listed model says of its kind, in its row or in an object of metadata; None where it does not."""
     for value in (row, *row.values()):
         found = value.get("kind") if isinstance(value, Mapping) else None
         if isinstance(found, str):

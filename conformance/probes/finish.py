@@ -15,14 +15,14 @@ _CITY: Json = [build.WEATHER_TOOL]
 
 
 def _limits(base: Base) -> Iterator[Group]:
-    yield from build.parity(base, base.body(build.LONG, limit=5), usage=True)
+    short = base.body(build.LONG, limit=5)
+    yield from build.parity(base, short, usage=True)
+    yield build.contrast(short, base.body(build.LONG, limit=40), _pointer(base))
     if base.effort < Effort.STANDARD:
         return
     for limit in (1, 20) if base.effort < Effort.THOROUGH else (1, 2, 3, 20, 50):
         yield from build.parity(base, base.body(build.LONG, limit=limit), usage=True)
     yield from build.parity(base, base.body(f"Repeat exactly: {build.UNICODE * 3}", limit=7), usage=False)
-    short = base.body(build.LONG, limit=5)
-    yield build.contrast(short, {**short, **base.body(build.LONG, limit=40)}, _pointer(base))
     other = "max_tokens" if base.facts.token_limit_field == "max_completion_tokens" else "max_completion_tokens"
     renamed = {key: value for key, value in short.items() if key != base.facts.token_limit_field}
     yield build.single({**renamed, other: 5 + 2 * base.facts.reasoning_tokens})
@@ -37,10 +37,10 @@ def _stops(base: Base) -> Iterator[Group]:
     if not build.takes_stops(base):
         return
     count = base.body(build.COUNT)
+    yield build.set_at(count, "stop", "5")
     yield from build.parity(base, {**count, "stop": "5"}, usage=False)
     if base.effort < Effort.STANDARD:
         return
-    yield build.set_at(count, "stop", "5")
     stops: tuple[Json, ...] = (["4, 5"], ["zzz", "6"], ["10"], ["zzz"], [",", "1"], [", 3", "3, 4", "9", "zzz"])
     for stop in stops[: 3 if base.effort < Effort.THOROUGH else len(stops)]:
         yield from build.parity(base, {**count, "stop": stop}, usage=False)
@@ -58,9 +58,10 @@ def _calls(base: Base) -> Iterator[Group]:
     if "tools" not in base.capabilities:
         return
     cut = base.body("Call get_weather for the city of Paris.", limit=3, tools=_CITY, tool_choice="required")
-    yield from build.parity(base, cut, usage=False)
     if base.effort < Effort.STANDARD:
+        yield build.single(cut)
         return
+    yield from build.parity(base, cut, usage=False)
     for choice in ("auto", "required", build.named("get_weather")):
         yield from build.parity(base, base.body(build.WEATHER, tools=_CITY, tool_choice=choice), usage=False)
     for limit in (1, 8) if base.effort < Effort.THOROUGH else (1, 2, 5, 8):
@@ -68,10 +69,19 @@ def _calls(base: Base) -> Iterator[Group]:
             yield build.single(base.body(build.WEATHER, limit=limit, tools=_CITY, tool_choice=choice))
 
 
+def _json(base: Base) -> Iterator[Group]:
+    """JSON that the limit cuts."""
+    if "structured_output" in base.capabilities:
+        prompt = "Write a JSON object that lists twelve fruits with their colours."
+        cut = base.body(prompt, limit=8, response_format={"type": "json_object"})
+        yield from build.parity(base, cut, usage=False) if base.effort >= Effort.STANDARD else (build.single(cut),)
+
+
 def _table(base: Base) -> Iterator[Group]:
     yield from _limits(base)
     yield from _stops(base)
     yield from _calls(base)
+    yield from _json(base)
 
 
 def _draws(base: Base) -> SearchStrategy[Group]:

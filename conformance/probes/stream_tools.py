@@ -40,10 +40,10 @@ _NESTED = build.function(
 def _table(base: Base) -> Iterator[Group]:
     yield from build.parity(base, _forced(base, build.UNICODE_TOOL), usage=True, twice=True)
     yield from build.parity(base, _forced(base, build.BARE_TOOL), usage=False)
-    two = base.body(build.CITIES, tools=[build.WEATHER_TOOL, build.TIME_TOOL], tool_choice="required")
-    yield from build.parity(base, two, usage=False)
     if base.effort < Effort.STANDARD:
         return
+    two = base.body(build.CITIES, tools=[build.WEATHER_TOOL, build.TIME_TOOL], tool_choice="required")
+    yield from build.parity(base, two, usage=False)
     yield from build.parity(base, _forced(base, build.LONG_NAME_TOOL), usage=True)
     yield from build.parity(base, _forced(base, _NESTED), usage=False)
     pair = base.body(

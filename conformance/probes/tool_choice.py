@@ -89,7 +89,7 @@ def _named(base: Base) -> Iterator[Group]:
 
 def _malformed(base: Base) -> Iterator[Group]:
     """Values that the schema does not allow, and choices without tools."""
-    asked = base.body(build.WEATHER, tools=_TWO)
+    asked = base.body(build.WEATHER, tools=[build.WEATHER_TOOL])
     control: dict[str, Any] = {**asked, "tool_choice": "auto"}
     flat = {"type": "function", "name": "get_weather"}
     values: tuple[Json, ...] = (
@@ -129,7 +129,7 @@ def _malformed(base: Base) -> Iterator[Group]:
 def _allowed(base: Base) -> Iterator[Group]:
     """A subset of the tools is allowed, and another one asked for."""
     asked = base.body(build.WEATHER, tools=_TWO)
-    control: dict[str, Any] = {**asked, "tool_choice": "auto"}
+    control: dict[str, Any] = {**asked, "tool_choice": build.named("get_time")}
     subset: Json = [{"type": "function", "function": {"name": "get_time"}}]
 
     def choice(mode: str) -> Json:

@@ -148,11 +148,16 @@ class Secrets:
         return value[:kept] + "*" * (len(value) - kept)
 
     def request(self, request: Request) -> Request:
-        """The request without secrets."""
+        """The request without secrets.
+
+        Where a probe gave credentials of its own (`as_given`) it made them up, and rules about keys read them: there
+        only known secrets are overwritten.
+        """
+        made_up = tuple((name, self.text(value)) for name, value in request.headers)
         return replace(
             request,
             path=self.text(request.path),
-            headers=self.headers(request.headers),
+            headers=made_up if request.auth == "as_given" else self.headers(request.headers),
             body=None if request.body is None else self.data(request.body),
         )
 

@@ -8,7 +8,19 @@ import pkgutil
 from conformance.rules.base import RULES, FoldRule, Rule
 
 _NOT_AREAS = frozenset(
-    {"base", "judge", "conditions", "checks", "calls", "refusals", "schema_check", "tool_history", "tool_markup"}
+    {
+        "base",
+        "blemishes",
+        "judge",
+        "conditions",
+        "checks",
+        "calls",
+        "refusals",
+        "schema_check",
+        "tool_entries",
+        "tool_history",
+        "tool_markup",
+    }
 )
 
 

@@ -19,8 +19,6 @@ _DEEPEST = 60
 _MAPS = ("properties", "$defs", "definitions", "patternProperties", "dependentSchemas")
 _LISTS = ("anyOf", "oneOf", "allOf", "prefixItems")
 _ONES = ("items", "not", "if", "then", "else", "additionalProperties", "contains", "propertyNames")
-UNSUPPORTED_WHEN_STRICT = frozenset({"allOf", "not", "if", "then", "else", "dependentRequired", "dependentSchemas"})
-"""https://developers.openai.com/api/docs/guides/structured-outputs, "Some type-specific keywords are not supported"."""
 
 
 def subschemas(schema: Json, pointer: str = "", depth: int = 0) -> Iterator[tuple[str, dict[str, Json]]]:
@@ -184,10 +182,6 @@ def optional_properties(schema: Json) -> list[str]:
     return missing
 
 
-def unsupported_keywords(schema: Json) -> list[str]:
-    """Pointers of keywords that strict mode does not support."""
-    return [
-        f"{pointer}/{key}"
-        for pointer, part in subschemas(schema)
-        for key in sorted(UNSUPPORTED_WHEN_STRICT & part.keys())
-    ]
+def keywords_among(schema: Json, words: frozenset[str]) -> list[str]:
+    """Pointers of the given keywords wherever they stand in a schema."""
+    return [f"{pointer}/{key}" for pointer, part in subschemas(schema) for key in sorted(words & part.keys())]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -128,7 +129,8 @@ def test_streams_add_up_to_what_the_official_client_makes_of_them(
     with capsys.disabled():
         total = sum(outcomes.values(), Counter())
         words = ("compared", "explained", "refused", "unreadable", "wrong")
-        print("\nstreams against the official client: " + ", ".join(f"{total[word]} {word}" for word in words))
+        counted = ", ".join(f"{total[word]} {word}" for word in words)
+        sys.stdout.write(f"\nstreams against the official client: {counted}\n")
     assert not wrong, "\n".join(wrong[:20])
     original = outcomes["openai"]
     assert original["compared"] >= 0.95 * sum(original.values()) > 0, dict(original)

@@ -26,7 +26,10 @@ _HARD_WHEN_STRICT = frozenset(
     "tools.parameters.are_optional",
     on=Single,
     reads=_JUDGED,
-    when=sound(lambda function: "parameters" not in function),
+    when=lambda trace, terms: (
+        sound(lambda function: "parameters" not in function)(trace, terms)
+        and not any(function.get("strict") is True for function in functions(trace.exchange))
+    ),
 )
 def parameters_are_optional(trace: Single, terms: Terms) -> Verdicts:
     """A function without parameters is taken."""

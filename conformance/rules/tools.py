@@ -32,11 +32,16 @@ def non_array_is_refused(trace: Single, terms: Terms) -> Verdicts:
     yield from must_refuse(trace.exchange, "400: tools is an array")
 
 
+def _is_untyped(entry: Json) -> bool:
+    """No object, or a function under no known type. Tools of other shapes may be a provider's own."""
+    return not isinstance(entry, dict) or (entry.get("type") not in _TYPES and isinstance(entry.get("function"), dict))
+
+
 @rule(
     "tools.entry.unknown_type_is_refused",
     on=Single,
     reads=_ASKED,
-    when=some_entry(lambda entry: not isinstance(entry, dict) or entry.get("type") not in _TYPES),
+    when=some_entry(_is_untyped),
 )
 def unknown_type_is_refused(trace: Single, terms: Terms) -> Verdicts:
     """A tool without a type, or of an unknown one, is refused."""

@@ -80,10 +80,10 @@ def _flow(session: Session, prompt: str, choice: Json, *, reverse: bool = False,
 
 
 def _conversations(session: Session) -> None:
-    _flow(session, build.CITIES, "auto")
+    _flow(session, build.CITIES, "required")
     if session.base.effort < Effort.STANDARD:
         return
-    _flow(session, build.CITIES, "required", reverse=True)
+    _flow(session, build.CITIES, "auto", reverse=True)
     if "streaming" in session.base.capabilities:
         _flow(session, build.CITIES, "auto", reverse=True, streams=True)
         _flow(session, build.WEATHER, build.named("get_weather"), streams=True)

@@ -117,6 +117,11 @@ class History:
         )
 
     @cached_property
+    def has_nameless_result(self) -> bool:
+        """A tool message does not say which call it answers: its own fault, before any gap that it leaves."""
+        return any(not isinstance(message.get("tool_call_id"), str) for message in self.results)
+
+    @cached_property
     def is_sound(self) -> bool:
         """There are rounds, every call is well formed and answered at once, and every result belongs to one."""
         return (

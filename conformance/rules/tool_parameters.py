@@ -113,18 +113,24 @@ def _is_closed(function: dict[str, Json]) -> bool:
     )
 
 
+def _is_acceptable(function: dict[str, Json]) -> bool:
+    """Strict is absent, null or false, or it is true and the schema is one that strict mode takes anywhere."""
+    strict = function.get("strict")
+    return strict is None or strict is False or (strict is True and _is_closed(function))
+
+
 @rule(
     "tools.strict.booleans_are_accepted",
     on=Single,
     reads=_JUDGED,
-    when=sound(lambda function: "strict" in function and (function["strict"] is not True or _is_closed(function))),
+    when=lambda trace, terms: (
+        sound(lambda function: "strict" in function)(trace, terms)
+        and all(map(_is_acceptable, functions(trace.exchange)))
+    ),
 )
 def strict_booleans_are_accepted(trace: Single, terms: Terms) -> Verdicts:
     """A function's strict may be true, false or null."""
-    if all(function.get("strict") in (None, False) or _is_closed(function) for function in functions(trace.exchange)):
-        yield from must_accept(trace.exchange, ("strict",), "2xx: strict is true, false or null")
-    else:
-        yield NOT_APPLICABLE
+    yield from must_accept(trace.exchange, ("strict",), "2xx: strict is true, false or null")
 
 
 @rule(

@@ -185,7 +185,7 @@ def results_need_a_call(trace: Single, terms: Terms) -> Verdicts:
 
 
 def _has_gap(history: History) -> bool:
-    return bool(history.unanswered) and not history.strangers and not history.orphans
+    return bool(history.unanswered) and not (history.strangers or history.orphans or history.has_nameless_result)
 
 
 @rule("tool_calls.results.missing_is_refused", on=Single, reads=_ASKED, when=_with(_has_gap))

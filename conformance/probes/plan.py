@@ -291,8 +291,8 @@ def make_plan(
     tables = _charged(areas, seen)
     allowed = _allowances(areas, whole, tables)
     chosen = {area: columns.only(ids) for area, columns in areas.items()}
-    wanted = sum(columns.table_cost + columns.draw_cost for columns in chosen.values())
-    widen = min(float(_WIDEN), whole / max(1, min(wanted, whole))) if ids is not None else 1.0
+    granted = sum(min(allowed[area], columns.table_cost + columns.draw_cost) for area, columns in chosen.items())
+    widen = min(float(_WIDEN), whole / max(1.0, granted)) if ids is not None else 1.0
     items: list[Item] = []
     for area, columns in chosen.items():
         shared = 0 if ids is None else areas[area].table_cost - tables[area]

@@ -1,9 +1,7 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,10 +13,7 @@ from conformance.transport.courier import Courier
 from conformance.transport.memory import MemoryTransport
 from conformance.wire.exchange import End, Exchange, Request
 from conformance.wire.facts import Facts
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "transport"))
-
-from fake_endpoint import Endpoint, Reply, completion, error
+from tests.fake_endpoint import Endpoint, Reply, completion, error
 
 OPENAI = dialects.load("openai")
 

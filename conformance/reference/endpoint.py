@@ -28,6 +28,14 @@ KEY = "sk-reference-made-up-key"
 """The key that the endpoint accepts unless told otherwise. Made up: it opens nothing."""
 
 
+def _copied(body: dict[str, Json]) -> dict[str, Json]:
+    """A copy that hooks may change; of a body too deep to copy, one whose inner values are shared."""
+    try:
+        return copy.deepcopy(body)
+    except RecursionError:
+        return dict(body)
+
+
 @dataclass
 class Endpoint:
     """An endpoint of one dialect. `latency` is in seconds before the first byte; `clock` gives Unix time.
@@ -135,7 +143,7 @@ class Endpoint:
 
     def _completion(self, context: Context) -> Reply:
         asked = context.body or {}
-        context.demand = copy.deepcopy(asked) if self._hooks[Stage.DEMAND] else dict(asked)
+        context.demand = _copied(asked) if self._hooks[Stage.DEMAND] else dict(asked)
         context.demand = self._through(Stage.DEMAND, context.demand, context)
         completion = self._through(Stage.COMPLETION, complete(context), context)
         if self.store is not None:

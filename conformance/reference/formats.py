@@ -15,8 +15,6 @@ from conformance.wire.strict_json import Json, show
 _PLACE = "response_format"
 SCHEMA_BYTES = 65_536
 """The byte cap on a schema where the dialect has a code for it but states no number."""
-SCHEMA_NESTING = 64
-"""The cap on levels of JSON in a schema, counted anew from each definition, in such a dialect."""
 
 
 def refuse(context: Context) -> Iterator[Refusal]:
@@ -88,8 +86,9 @@ def _name(context: Context, declared: dict[str, Json], place: str) -> Iterator[R
 
 
 def _schema(context: Context, schema: dict[str, Json], *, strict: bool) -> Iterator[Refusal]:
-    yield from _size(context, schema)
-    wrong = schemas.invalid(schema)
+    size = schemas.measure(schema)
+    yield from _size(context, schema, size)
+    wrong = None if size.nesting > schemas.NESTING else schemas.invalid(schema)
     if wrong:
         yield Refusal("invalid_schema", "json_schema.schema.invalid", f"The schema is no JSON Schema: {wrong}.", _PLACE)
     if not strict or context.dialect.convention("strict.response_format") != "checked":
@@ -101,13 +100,12 @@ def _schema(context: Context, schema: dict[str, Json], *, strict: bool) -> Itera
         yield Refusal("invalid_schema", f"json_schema.strict.{lax.rule}", text, _PLACE)
 
 
-def _size(context: Context, schema: dict[str, Json]) -> Iterator[Refusal]:
-    size, limit = schemas.measure(schema), context.dialect.limit
+def _size(context: Context, schema: dict[str, Json], size: schemas.Size) -> Iterator[Refusal]:
+    limit = context.dialect.limit
+    if size.nesting > schemas.NESTING:
+        yield Refusal("schema_too_deep", "json_schema.too_deep", "The schema nests too deeply for the parser.", _PLACE)
+        return
     if context.dialect.convention("schema.depth_resets_at_ref"):
-        if size.nesting > SCHEMA_NESTING:
-            yield Refusal(
-                "schema_too_deep", "json_schema.too_deep", "The schema nests too deeply for the parser.", _PLACE
-            )
         if len(strict_json.dump(schema)) > SCHEMA_BYTES:
             yield Refusal("schema_too_large", "json_schema.too_large", "The schema has too many bytes.", _PLACE)
         return

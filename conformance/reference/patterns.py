@@ -41,6 +41,10 @@ def sample(pattern: str, extra: int = 0) -> str | None:
         return None
 
 
+_LONGEST = 10_000
+"""Characters beyond which no text is made."""
+
+
 class _Beyond(Exception):
     """A construct for which no text is made."""
 
@@ -62,7 +66,7 @@ def _one(kind: str, value: Any, extra: int, groups: dict[int, str]) -> str:
         case "MAX_REPEAT" | "MIN_REPEAT" | "POSSESSIVE_REPEAT":
             low, high, inner = value
             turns = min(low + extra, int(high)) if low or extra else min(1, int(high))
-            return "".join(_sequence(inner, extra, groups) for _ in range(min(turns, 2000)))
+            return _repeated(inner, turns, extra, groups)
         case "BRANCH":
             return _sequence(value[1][extra % len(value[1])], extra, groups)
         case "SUBPATTERN":
@@ -78,6 +82,19 @@ def _one(kind: str, value: Any, extra: int, groups: dict[int, str]) -> str:
             return ""
         case _:
             raise _Beyond
+
+
+def _repeated(inner: Any, turns: int, extra: int, groups: dict[int, str]) -> str:
+    made: list[str] = []
+    size = 0
+    for _ in range(turns):
+        made.append(_sequence(inner, extra, groups))
+        size += len(made[-1])
+        if not made[-1]:
+            break
+        if size > _LONGEST:
+            raise _Beyond
+    return "".join(made)
 
 
 def _member(items: Any) -> str:

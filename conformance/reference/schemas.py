@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 from conformance.wire.strict_json import Json, escape_pointer, is_number
 
+NESTING = 64
+"""The cap on levels of JSON in a schema, counted anew from each definition."""
 TYPES = frozenset({"string", "number", "integer", "boolean", "object", "array", "null"})
 _MAPS = ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas")
 _ONES = (
@@ -102,7 +104,7 @@ def resolve(root: Json, reference: str) -> Json:
 def invalid(root: Json) -> str | None:
     """Why this is no usable JSON Schema, as one short clause, or None where it is one."""
     for node in walk(root):
-        wrong = _wrong(node.schema, root)
+        wrong = "it nests too deeply" if node.nesting > NESTING else _wrong(node.schema, root)
         if wrong:
             return f"{wrong} at {node.pointer or 'the root'}"
     return None
@@ -138,10 +140,10 @@ def _wrong_keyword(word: str, value: Json, root: Json) -> str | None:
     elif word == "const":
         return None if _finite(value) else "'const' is no JSON value"
     elif word in _NUMBERS:
-        if not is_number(value) or not math.isfinite(value) or (word == "multipleOf" and value <= 0):
+        if not _is_finite(value) or (word == "multipleOf" and value <= 0):
             return f"'{word}' is no number"
     elif word in _COUNTS:
-        if not is_number(value) or not math.isfinite(value) or value < 0 or value != int(value):
+        if not _is_finite(value) or value < 0 or value != int(value):
             return f"'{word}' is no count"
     elif word == "pattern":
         return None if isinstance(value, str) and _compiles(value) else "'pattern' is no regular expression"
@@ -153,6 +155,11 @@ def _wrong_keyword(word: str, value: Json, root: Json) -> str | None:
         if resolve(root, value) is None:
             return "'$ref' leads nowhere"
     return None
+
+
+def _is_finite(value: Json) -> bool:
+    """A number that JSON can hold: an integer of any size, or a finite float."""
+    return is_number(value) and (isinstance(value, int) or math.isfinite(value))
 
 
 def _finite(value: Json) -> bool:

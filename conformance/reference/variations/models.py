@@ -56,7 +56,6 @@ def models_embedding_first(body: dict[str, Json], context: Context) -> dict[str,
 )
 def models_cap_other_name(body: dict[str, Json], context: Context) -> dict[str, Json]:
     """The cap on output tokens stands under its other name."""
-
     key = context.dialect.convention("model.metadata")
 
     def change(row: dict[str, Json]) -> dict[str, Json]:
@@ -87,7 +86,6 @@ def models_kind_in_metadata(body: dict[str, Json], context: Context) -> dict[str
 )
 def models_kind_on_top(body: dict[str, Json], context: Context) -> dict[str, Json]:
     """The kind stands at the top level alone."""
-
     key = context.dialect.convention("model.metadata")
 
     def change(row: dict[str, Json]) -> dict[str, Json]:

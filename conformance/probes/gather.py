@@ -97,7 +97,10 @@ def _close(plan: Plan, sender: Sender) -> None:
 
 
 def in_order(plan: Plan, sender: Sender) -> None:
-    """Send everything in this thread, in one fixed order: opening, groups, scenarios, bad keys, closing."""
+    """Send everything in this thread, in one fixed order: opening, groups, scenarios, bad keys, closing.
+
+    What a scenario raises is raised.
+    """
     for ask in plan.opening:
         sender.send(ask.request, ask.ordinal, lane="preflight")
     for item in plan.items:
@@ -135,8 +138,10 @@ def _finish(futures: Iterable[Future[None]]) -> None:
             future.result()
 
 
-def gather(plan: Plan, sender: Sender, *, concurrency: int, progress: Progress | None = None) -> None:
+def gather(plan: Plan, sender: Sender, *, concurrency: int, progress: Progress | None = None) -> list[str]:
     """Send everything, `concurrency` groups at a time. The opening has been sent by preflight.
+
+    Returns a sentence for each scenario that raised: a defect of ours, which ends that scenario and nothing else.
 
     On KeyboardInterrupt nothing more is sent, what is in flight gets `GRACE` seconds to end, and it is raised again.
     """
@@ -147,8 +152,13 @@ def gather(plan: Plan, sender: Sender, *, concurrency: int, progress: Progress |
         if send_item(item, sender):
             tally.did(item.probe.area)
 
+    defects: list[str] = []
+
     def scenario(probe: Probe) -> None:
-        play(probe, plan.base, sender)
+        try:
+            play(probe, plan.base, sender)
+        except Exception as error:  # whatever it stumbled over, the other probes have their say
+            defects.append(f"the probe {probe.name} raised {type(error).__name__}: a defect of this suite")
         tally.did(probe.area)
 
     beside = ThreadPoolExecutor(max(1, len(plan.scenarios)), thread_name_prefix="scenario")
@@ -170,3 +180,4 @@ def gather(plan: Plan, sender: Sender, *, concurrency: int, progress: Progress |
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
         beside.shutdown(wait=False, cancel_futures=True)
+    return defects

@@ -111,6 +111,8 @@ class Campaign:
         self.judgements: list[Judgement] = []
         self.terms = Terms(dialect)
         self.interrupted = False
+        self.defects: list[str] = []
+        """Probes that raised, a sentence each: what they were to exercise may have stayed unexercised."""
         self._catalogue = catalogue
         self._listener = listener
         self._extra = tuple(extra_probes)
@@ -214,7 +216,8 @@ class Campaign:
         plan = self._plan if self._plan is not None else self.plan()
         progress = self._listener.progress if self._listener is not None else None
         try:
-            gather(plan, self._courier, concurrency=self.settings.limits.concurrency, progress=progress)
+            found = gather(plan, self._courier, concurrency=self.settings.limits.concurrency, progress=progress)
+            self.defects.extend(found)
         except KeyboardInterrupt:
             self.interrupt()
             raise

@@ -149,12 +149,17 @@ def test_a_scenario_ends_where_the_budget_does_and_cleans_up() -> None:
     assert cleaned == [200, 200]
 
 
-def test_a_defect_in_a_probe_is_not_swallowed() -> None:
+def test_a_defect_in_a_scenario_ends_that_scenario_and_is_told() -> None:
     def broken(session: Session) -> None:
+        session.send(chat("before"))
         raise ZeroDivisionError
 
+    made = plan(Probe("broken", "tools", ("tools",), scenario=broken), TABLE, TALK)
+    courier = Courier(Endpoint(lambda request, number: completion()).transport())
+    assert gather(made, courier, concurrency=2) == ["the probe broken raised ZeroDivisionError: a defect of this suite"]
+    assert {"before", "one", "first"} <= set(texts(courier.exchanges))
     with pytest.raises(ZeroDivisionError):
-        run(plan(Probe("broken", "tools", ("tools",), scenario=broken), TABLE), threads=2)
+        in_order(made, Courier(Endpoint(lambda request, number: completion()).transport()))
 
 
 def test_an_interruption_keeps_what_was_measured_and_sends_no_more() -> None:

@@ -33,9 +33,13 @@ def plain(base: Base) -> dict[str, Json]:
     return base.body(GREETING, limit=32)
 
 
+BARE: dict[str, Any] = {"temperature": ..., "seed": ...}
+"""Leaves the optional fields out that not every dialect documents, so that nothing but the variant is in doubt."""
+
+
 def bare(base: Base) -> dict[str, Json]:
     """The control of most contrasts: with only those fields that every dialect documents."""
-    return base.body(GREETING, limit=32, temperature=..., seed=...)
+    return base.body(GREETING, limit=32, **BARE)
 
 
 def post(body: Json, headers: Headers = (), path: str = "/chat/completions", auth: str = "key") -> Request:

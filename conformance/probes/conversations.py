@@ -103,7 +103,7 @@ register(
 
 
 def _history(base: Base, *messages: Json) -> dict[str, Json]:
-    return base.body(*messages, tools=[build.WEATHER_TOOL])
+    return base.body(*messages, tools=[build.WEATHER_TOOL], **build.BARE)
 
 
 def _turns(base: Base) -> tuple[dict[str, Json], list[Json]]:
@@ -132,10 +132,11 @@ def _accepted(base: Base) -> Iterator[Group]:
     yield build.contrast(
         body, {**body, "messages": [asked, bad, paris, london]}, "/messages/1/tool_calls/0/function/arguments"
     )
-    yield build.set_at(body, "tools", ...)
     if base.effort < Effort.STANDARD:
         return
-    secret = {**body, "messages": [asked, calls, {**paris, "content": f"report number {_SECRET}"}, london]}
+    yield build.set_at(body, "tools", ...)
+    told = {**paris, "content": f"report number {_SECRET}"}
+    secret = base.body(asked, calls, told, london, tools=[build.WEATHER_TOOL])
     yield from build.parity(base, secret, usage=False)
     changed: tuple[tuple[int, Json, str], ...] = (
         (1, {key: item for key, item in calls.items() if key != "content"}, "/messages/1/content"),

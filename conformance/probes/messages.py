@@ -9,7 +9,7 @@ from conformance.probes import build
 from conformance.probes.base import Base, Effort, Group, Probe, register
 from conformance.wire.strict_json import Json
 
-_BARE: dict[str, Any] = {"limit": 32, "temperature": ..., "seed": ...}
+_BARE: dict[str, Any] = {"limit": 32, **build.BARE}
 """As the control has it."""
 _PARTS: Json = [{"type": "text", "text": build.GREETING}]
 
@@ -17,21 +17,20 @@ _PARTS: Json = [{"type": "text", "text": build.GREETING}]
 def _good(base: Base) -> Iterator[Group]:
     plain = build.bare(base)
     yield build.contrast(plain, base.body(build.user(_PARTS), **_BARE), "/messages/0/content")
+    yield build.contrast(plain, base.body({**build.user(build.GREETING), "name": "alice"}, **_BARE), "/messages/0/name")
+    brief: Json = {"role": "system", "content": "Be brief."}
+    developer = "developer" in base.dialect.words("role")
+    if developer:
+        yield build.single(base.body({**brief, "role": "developer"}, build.GREETING, **_BARE))
     if base.effort < Effort.STANDARD:
         return
-    brief: Json = {"role": "system", "content": "Be brief."}
-    roles = [brief, {**brief, "role": "developer"}] if "developer" in base.dialect.words("role") else [brief]
-    for message in roles:
+    for role in ("system", "developer") if developer else ("system",):
+        message = {"role": role, "content": [{"type": "text", "text": "Be brief."}]}
         yield build.single(base.body(message, build.GREETING, **_BARE))
-        yield build.single(
-            base.body({**message, "content": [{"type": "text", "text": "Be brief."}]}, build.GREETING, **_BARE)
-        )
     answer: Json = {"role": "assistant", "content": "Hello."}
-    yield build.single(base.body(build.GREETING, answer, "Say it again."))
-    yield build.single(
-        base.body(build.GREETING, {**answer, "content": [{"type": "text", "text": "Hello."}]}, "Say it again.")
-    )
-    yield build.contrast(plain, base.body({**build.user(build.GREETING), "name": "alice"}, **_BARE), "/messages/0/name")
+    yield build.single(base.body(brief, build.GREETING, answer, "Say it again.", **_BARE))
+    parts = {**answer, "content": [{"type": "text", "text": "Hello."}]}
+    yield build.single(base.body(build.GREETING, parts, "Say it again.", **_BARE))
     split = [{"type": "text", "text": "Repeat exactly: "}, {"type": "text", "text": build.UNICODE}]
     yield build.single(base.body(build.user(split)))
 
@@ -59,21 +58,24 @@ def _bad(base: Base) -> Iterator[tuple[Json, str]]:
 def _table(base: Base) -> Iterator[Group]:
     yield from _good(base)
     plain = build.bare(base)
-    bad = list(_bad(base))
-    for message, about in bad[: 3 if base.effort < Effort.STANDARD else len(bad)]:
+    for message, about in _bad(base):
         yield build.contrast(plain, {**plain, "messages": [message]}, about, refused=True)
+    turns = base.body(build.GREETING, {"role": "assistant", "content": "Hello."}, "Say it again.", **_BARE)
+    silent = base.body(build.GREETING, {"role": "assistant", "content": None}, "Say it again.", **_BARE)
+    absent = base.body(build.GREETING, {"role": "assistant"}, "Say it again.", **_BARE)
     if base.effort < Effort.STANDARD:
-        return
-    turns = base.body(build.GREETING, {"role": "assistant", "content": "Hello."}, "Say it again.")
-    silent = base.body(build.GREETING, {"role": "assistant", "content": None}, "Say it again.")
-    yield build.contrast(turns, silent, "/messages/1/content", refused=True)
-    absent = base.body(build.GREETING, {"role": "assistant"}, "Say it again.")
-    yield build.contrast(turns, absent, "/messages/1/content", refused=True)
+        yield build.single(silent, free=True)
+    else:
+        yield build.contrast(turns, silent, "/messages/1/content", refused=True)
+        yield build.contrast(turns, absent, "/messages/1/content", refused=True)
     most = base.dialect.limit("messages.max")
     if isinstance(most, int):
         full: list[Json] = ["Hi."] * most
-        yield build.single(base.body(*full, limit=16))
-        yield build.contrast(base.body(*full, limit=16), base.body(*full, "Hi.", limit=16), "/messages", refused=True)
+        over = base.body(*full, "Hi.", **_BARE)
+        if base.effort < Effort.STANDARD:
+            yield build.single(over, free=True)
+        else:
+            yield build.contrast(base.body(*full, **_BARE), over, "/messages", refused=True)
 
 
 register(

@@ -19,8 +19,6 @@ def _table(base: Base) -> Iterator[Group]:
     tools = "tools" in base.capabilities
     if tools:
         called = base.body(build.WEATHER, tools=[build.WEATHER_TOOL], tool_choice="required", n=2)
-        if "streaming" in base.capabilities:
-            yield build.single(build.streamed(called))
     if base.effort < Effort.STANDARD:
         return
     yield build.single({**plain, "n": 3})

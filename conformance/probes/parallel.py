@@ -23,16 +23,17 @@ def _table(base: Base) -> Iterator[Group]:
         allowed: dict[str, Any] = {**asked, "parallel_tool_calls": True}
         forbidden: dict[str, Any] = {**asked, "parallel_tool_calls": False}
         yield from build.both_modes(base, allowed, forbidden, "/parallel_tool_calls")
-        yield build.contrast(allowed, asked, "/parallel_tool_calls")
-        yield build.contrast(asked, forbidden, "/parallel_tool_calls")
         if base.effort >= Effort.STANDARD:
+            yield build.contrast(allowed, asked, "/parallel_tool_calls")
+            yield build.contrast(asked, forbidden, "/parallel_tool_calls")
             yield from build.parity(base, asked, usage=False)
     plain = build.plain(base)
     yield build.set_at(plain, "parallel_tool_calls", True, refused=True)
     asked = base.body(build.CITIES, tools=tools, tool_choice="auto")
-    yield build.set_at(asked, "parallel_tool_calls", "yes", refused=True)
     if base.effort < Effort.STANDARD:
+        yield build.set_at({**asked, "parallel_tool_calls": True}, "parallel_tool_calls", "yes", refused=True)
         return
+    yield build.set_at(asked, "parallel_tool_calls", "yes", refused=True)
     yield build.set_at(asked, "parallel_tool_calls", 1, refused=True)
     yield build.set_at(asked, "parallel_tool_calls", None)
     for choice in ("required", build.named("get_weather")):

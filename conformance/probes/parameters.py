@@ -72,9 +72,11 @@ def _good(base: Base) -> Iterator[tuple[str, Json]]:
 
 def _table(base: Base) -> Iterator[Group]:
     plain = build.bare(base)
-    bad = list(_bad(base))
-    for field, value in bad[: 16 if base.effort < Effort.STANDARD else len(bad)]:
-        yield build.set_at(plain, field, value, refused=True)
+    tried: set[str] = set()
+    for field, value in _bad(base):
+        if base.effort >= Effort.STANDARD or field not in tried:
+            yield build.set_at(plain, field, value, refused=True)
+        tried.add(field)
     if base.effort < Effort.STANDARD:
         return
     for field, value in _good(base):

@@ -10,35 +10,29 @@ from conformance.wire.strict_json import Json
 
 
 def _usage(base: Base) -> Iterator[Group]:
-    """`include_usage` true, false and left out; the options without a stream."""
-    stream = build.streamed(build.plain(base))
-    if build.asks_for_usage(base):
-        yield build.contrast(stream, {**stream, "stream_options": {"include_usage": True}}, "/stream_options")
-        yield build.contrast(
-            {**stream, "stream_options": {"include_usage": True}},
-            {**stream, "stream_options": {"include_usage": False}},
-            "/stream_options/include_usage",
-        )
-        yield build.contrast(
-            {**stream, "stream_options": {"include_usage": True}},
-            {**build.plain(base), "stream": False, "stream_options": {"include_usage": True}},
-            "/stream",
-            refused=True,
-        )
-        yield build.set_at(build.plain(base), "stream_options", {"include_usage": True}, refused=True)
+    """`include_usage` true, false and left out; the options without a stream, and badly typed."""
+    plain = build.plain(base)
+    stream = build.streamed(plain)
+    counted: dict[str, Json] = {**stream, "stream_options": {"include_usage": True}}
+    offered = build.asks_for_usage(base)
+    if offered:
+        yield build.contrast(stream, counted, "/stream_options")
+        yield build.set_at(plain, "stream_options", {"include_usage": True}, refused=True)
     if base.effort < Effort.STANDARD:
         return
-    plain = build.plain(base)
     yield build.set_at(plain, "stream", False)
     yield build.set_at(plain, "stream", None)
     yield build.set_at(plain, "stream_options", None)
-    if build.asks_for_usage(base):
-        yield build.set_at(stream, "stream_options", None)
-        yield build.set_at(stream, "stream_options", {})
-        for value in ({"include_obfuscation": False}, {"include_obfuscation": True}):
-            yield build.set_at(stream, "stream_options", value)
-        yield build.set_at(stream, "stream_options", "yes", refused=True)
-        yield build.set_at(stream, "stream_options", {"include_usage": "yes"}, refused=True)
+    if not offered:
+        return
+    silent = {**stream, "stream_options": {"include_usage": False}}
+    yield build.contrast(counted, silent, "/stream_options/include_usage")
+    yield build.contrast(counted, {**counted, "stream": False}, "/stream", refused=True)
+    options: tuple[Json, ...] = (None, {}, {"include_obfuscation": False}, {"include_obfuscation": True})
+    for value in options:
+        yield build.set_at(stream, "stream_options", value)
+    yield build.set_at(stream, "stream_options", "yes", refused=True)
+    yield build.set_at(stream, "stream_options", {"include_usage": "yes"}, refused=True)
 
 
 def _refused(base: Base) -> Iterator[Group]:

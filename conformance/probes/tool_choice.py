@@ -70,7 +70,7 @@ def _named(base: Base) -> Iterator[Group]:
     """One tool is asked for, another is named."""
     asked = base.body(build.WEATHER, tools=_TWO)
     other: dict[str, Any] = {**asked, "tool_choice": build.named("get_time")}
-    yield from build.parity(base, other, usage=False)
+    yield from build.parity(base, other, usage=False) if base.effort >= Effort.STANDARD else (build.single(other),)
     yield build.contrast(
         other, {**asked, "tool_choice": build.named("get_tide")}, "/tool_choice/function/name", refused=True
     )
@@ -166,7 +166,7 @@ def _unflagged(base: Base) -> Iterator[Group]:
         if lacking:
             named = {**asked, "tool_choice": build.named("get_weather")}
             yield build.contrast(named, required, "/tool_choice", refused=True)
-            if "streaming" in base.capabilities:
+            if "streaming" in base.capabilities and base.effort >= Effort.STANDARD:
                 yield build.contrast(build.streamed(named), build.streamed(required), "/tool_choice", refused=True)
 
 

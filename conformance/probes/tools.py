@@ -27,6 +27,9 @@ _PERSON = build.record(
 )
 
 
+_CUSTOM = {"type": "custom", "custom": {"name": "run_code", "description": "Run code"}}
+
+
 def _body(base: Base, tool: Json, *, few: bool = True) -> dict[str, Json]:
     """The tool alone, and a call demanded."""
     return base.body("Please use the tool.", limit=32 if few else 256, tools=[tool], tool_choice="required")
@@ -40,14 +43,15 @@ def _inner(**fields: Json) -> dict[str, Json]:
 
 def _called(base: Base) -> Iterator[Group]:
     """Definitions that must work, each forced to be called and to be answered in full."""
-    yield build.single(_body(base, build.BARE_TOOL, few=False))
     yield build.single(_body(base, {**_PLAIN, "function": {**_PLAIN["function"], "parameters": {}}}, few=False))
-    strict = build.function("save_person", _PERSON, description="Save a person", strict=True)
-    saved = base.body("Save Ada, 36, a friend from London.", tools=[strict], tool_choice="required")
-    yield from build.parity(base, saved, usage=True) if base.effort >= Effort.STANDARD else (build.single(saved),)
+    yield build.single(_body(base, build.LONG_NAME_TOOL, few=False))
     if base.effort < Effort.STANDARD:
         return
-    for name in ("a", "a-B_9", build.name_of(build.LONG_NAME_TOOL)):
+    strict = build.function("save_person", _PERSON, description="Save a person", strict=True)
+    saved = base.body("Save Ada, 36, a friend from London.", tools=[strict], tool_choice="required")
+    yield from build.parity(base, saved, usage=True)
+    yield build.single(_body(base, build.BARE_TOOL, few=False))
+    for name in ("a", "a-B_9"):
         yield build.single(_body(base, build.function(name, build.record({})), few=False))
     for tool in (build.PRESS_TOOL, build.UNICODE_TOOL):
         forced = {**tool, "function": {**tool["function"], "strict": True}}
@@ -61,15 +65,18 @@ def _called(base: Base) -> Iterator[Group]:
 def _accepted(base: Base) -> Iterator[Group]:
     """Forms that the schema allows, beside one that was seen to work."""
     control = _body(base, _PLAIN)
+    most = int(base.dialect.limit("tools.max") or 64)
+    yield build.set_at(control, "tools", [build.function(f"tool_{number}", build.record({})) for number in range(most)])
+    free = {**base.body(build.GREETING, limit=32, tools=[_PLAIN]), "tool_choice": "auto"}
+    twice, custom = {**free, "tools": [_PLAIN, _PLAIN]}, {**free, "tools": [_CUSTOM]}
+    if base.effort < Effort.STANDARD:
+        yield from (build.single(twice), build.single(custom))
+        return
+    yield from (build.contrast(free, body, "/tools") for body in (twice, custom))
     for fields in ({"description": ...}, {"parameters": ...}, {"strict": False}, {"strict": True}, {"strict": None}):
         ((field, _),) = fields.items()
         yield build.contrast(control, _body(base, _inner(**fields)), f"/tools/0/function/{field}")
     yield build.contrast(control, _body(base, _inner(description="日本語で")), "/tools/0/function/description")
-    most = int(base.dialect.limit("tools.max") or 64)
-    yield build.set_at(control, "tools", [build.function(f"tool_{number}", build.record({})) for number in range(most)])
-    yield build.set_at({**control, "tool_choice": "auto"}, "tools", [_PLAIN, _PLAIN])
-    custom = {"type": "custom", "custom": {"name": "run_code", "description": "Run code"}}
-    yield build.set_at({**control, "tool_choice": "auto"}, "tools", [custom])
 
 
 def _wrong(base: Base) -> Iterator[tuple[Json, str]]:
@@ -119,32 +126,30 @@ def _strictly_wrong() -> Iterator[Json]:
 
 def _refused(base: Base) -> Iterator[Group]:
     control = _body(base, _PLAIN)
-    wrong = list(_wrong(base))
-    for tool, about in wrong[: 6 if base.effort < Effort.STANDARD else len(wrong)]:
+    for tool, about in _wrong(base):
         yield build.contrast(control, {**control, "tools": [tool]}, about, refused=True)
     strict = build.function("press", build.record({"value": {"type": "string"}}), strict=True)
     proper = _body(base, strict)
-    schemas = list(_strictly_wrong())
-    for schema in schemas[: 2 if base.effort < Effort.STANDARD else len(schemas)]:
+    for schema in _strictly_wrong():
         tool = build.function("press", schema, strict=True)
         yield build.contrast(proper, {**proper, "tools": [tool]}, "/tools/0/function/parameters", refused=True)
-    if base.effort < Effort.STANDARD:
-        return
-    free = {**control, "tool_choice": "auto"}
-    values: tuple[Json, ...] = ({}, "press", 1, [])
-    for value in values:
-        yield build.set_at(free, "tools", value, refused=True)
+    empty = {**control, "tool_choice": "auto", "tools": []}
+    yield build.single(empty, free=True)
     most = base.dialect.limit("tools.max")
     if isinstance(most, int):
         many = [build.function(f"tool_{number}", build.record({})) for number in range(most + 1)]
         yield build.set_at(control, "tools", many, refused=True)
+    if base.effort < Effort.STANDARD:
+        return
+    values: tuple[Json, ...] = ({}, "press", 1)
+    for value in values:
+        yield build.set_at(control, "tools", value, refused=True)
 
 
 def _table(base: Base) -> Iterator[Group]:
     yield from _called(base)
+    yield from _accepted(base)
     yield from _refused(base)
-    if base.effort >= Effort.STANDARD:
-        yield from _accepted(base)
 
 
 def _draws(base: Base) -> SearchStrategy[Group]:

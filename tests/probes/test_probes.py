@@ -116,7 +116,7 @@ def test_tables_are_wellformed_and_repeatable(name: str, effort: Effort) -> None
             raise
 
 
-@pytest.mark.parametrize(("effort", "most"), [(Effort.QUICK, 75), (Effort.STANDARD, 430)])
+@pytest.mark.parametrize(("effort", "most"), [(Effort.QUICK, 75), (Effort.STANDARD, 440)])
 @pytest.mark.parametrize("name", NAMES)
 def test_generating_requests_stay_within_the_effort(name: str, effort: Effort, most: int) -> None:
     on = base(name, effort)
@@ -124,7 +124,7 @@ def test_generating_requests_stay_within_the_effort(name: str, effort: Effort, m
     drawn = sum(probe.draws[effort - 1] for probe in running(on))
     scenarios = sum(probe.upper for probe in running(on)) if effort > Effort.QUICK else 4
     assert len(sent) + drawn + scenarios <= most
-    assert len({ask.request for ask in asks(on) if ask.free}) <= 105 * effort
+    assert len({ask.request for ask in asks(on) if ask.free}) <= 120 * effort
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -17,7 +17,7 @@ import jsonschema_rs
 from conformance.reference import patterns
 from conformance.reference.narrowing import merged, number_within, types
 from conformance.reference.schemas import resolve
-from conformance.wire.strict_json import Json, is_integer
+from conformance.wire.strict_json import Json, is_integer, is_number
 
 _BUDGET = 20_000
 """Subschemas that one attempt looks at: a schema of references may describe a value without end."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from conformance.wire.strict_json import Json
+from conformance.wire.strict_json import Json, is_number
 
 
 def merged(schema: dict[str, Json], other: Json) -> dict[str, Json]:

@@ -137,7 +137,8 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
         with _uncaptured(config):
             if run.options.plan:
                 sys.stdout.writelines(f"{line}\n" for line in run.plan_lines(ids))
-                return True
+                session.items.clear()
+                return (yield)
             run.open(ids, _progress(launch, run.options))
             run.gather()
         return (yield)

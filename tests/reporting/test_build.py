@@ -1,7 +1,5 @@
 import base64
 
-from verdict_builders import broken, exchange, held, requirement, scope
-
 from conformance.reporting import build
 from conformance.reporting.text import LONGEST, printable
 from conformance.rules.base import Finding, Part
@@ -11,6 +9,7 @@ from conformance.verdict.smallest import Smallest
 from conformance.wire.exchange import Request
 from conformance.wire.redaction import Secrets
 from conformance.wire.traces import Contrast, Single
+from tests.verdict_builders import broken, exchange, held, requirement, scope
 
 SECRETS = Secrets(frozenset({"sk-very-secret-key"}))
 

@@ -2,11 +2,11 @@ import json
 
 import jsonschema
 import pytest
-from report_builders import report, row, violation
 
 from conformance.reporting import json_report
 from conformance.reporting.model import Step
 from conformance.verdict.fold import Verdict
+from tests.report_builders import report, row, violation
 
 
 def data():

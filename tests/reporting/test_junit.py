@@ -1,8 +1,7 @@
 from xml.etree import ElementTree as ET
 
-from report_builders import report, row, violation
-
 from conformance.reporting import junit
+from tests.report_builders import report, row, violation
 
 
 def cases(made=None):

@@ -1,12 +1,12 @@
 import io
 
 import pytest
-from report_builders import LONG_CURL, report, row, violation
 from rich.console import Console
 
 from conformance.reporting import terminal
 from conformance.reporting.progress import RunProgress
 from conformance.verdict.outcome import Outcome
+from tests.report_builders import LONG_CURL, report, row, violation
 
 
 def shown(made=None, verbosity=0, width=80):

@@ -1,11 +1,11 @@
 import pytest
-from verdict_builders import broken, exchange, held, raised, requirement, scope, vacuous
 
 from conformance.rules.base import FoldRule, Rule, Terms
 from conformance.rules.judge import judge, judge_run
 from conformance.verdict.fold import MOST_CLUSTERS, Verdict, fold, tally
 from conformance.verdict.selection import Scope, Standing
 from conformance.wire.traces import Single
+from tests.verdict_builders import broken, exchange, held, raised, requirement, scope, vacuous
 
 ID = "tools.a"
 

@@ -1,10 +1,10 @@
 import pytest
-from verdict_builders import broken, held, raised, requirement, scope, vacuous
 
 from conformance.catalogue.model import Level
 from conformance.verdict.fold import fold, tally
 from conformance.verdict.outcome import Gate, Outcome, decide
 from conformance.verdict.selection import Scope, Standing
+from tests.verdict_builders import broken, held, raised, requirement, scope, vacuous
 
 
 def outcome_of(judgements, *rows, gate=None, **more):

@@ -1,8 +1,8 @@
 import pytest
-from verdict_builders import AREAS, catalogue, dialect, requirement
 
 from conformance.catalogue.model import Level
 from conformance.verdict.selection import SelectionError, exclude, scope, select, standings
+from tests.verdict_builders import AREAS, catalogue, dialect, requirement
 
 ROWS = catalogue(
     requirement("tools.a"),

@@ -34,8 +34,8 @@ def assembly_of(exchange: Exchange) -> Assembly:
 
 
 def is_done_but_inexact(event: Event) -> bool:
-    """The sentinel in another spelling, such as `[done]` or with spaces around it."""
-    return not event.is_done and len(event.data) < 12 and event.data.strip().upper() == "[DONE]"
+    """The sentinel in another spelling: in small letters, in quotes, with spaces around it."""
+    return not event.is_done and len(event.data) < 12 and event.data.strip("\"' \t").upper() == "[DONE]"
 
 
 def _is_payload(text: str) -> bool:
@@ -63,8 +63,10 @@ def hidden_payload(comment: str) -> bool:
 
 
 def intact(exchange: Exchange) -> bool:
-    """No payload was lost to framing or to unreadable JSON: what the chunks add up to is what was sent."""
+    """No payload was lost to framing, bytes that do not decode or unreadable JSON: what the chunks add up to is what was sent."""
     stream = stream_of(exchange)
+    if stream.bad_utf8:
+        return False
     if stream.unfinished is not None and stream.unfinished.data_lines and not ends_in_done(exchange):
         return False
     for irregular in assembly_of(exchange).having(Irregular.PAYLOAD_UNREADABLE, Irregular.PAYLOAD_NOT_OBJECT):

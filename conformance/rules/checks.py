@@ -80,10 +80,11 @@ def _plainer_message(item: dict[str, Json]) -> dict[str, Json]:
 
 
 def _model(value: Json, chat: ChatRequest, terms: Terms) -> bool:
+    """A model that is listed or was served; any name where neither list nor service was seen."""
     if not isinstance(value, str) or not value:
         return False
-    listed = terms.facts.models
-    return value == terms.facts.model or listed is None or terms.facts.row(value) is not None
+    facts = terms.facts
+    return value == facts.model or facts.row(value) is not None or (facts.models is None and facts.model is None)
 
 
 def _messages(value: Json, chat: ChatRequest, terms: Terms) -> bool:

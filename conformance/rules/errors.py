@@ -19,7 +19,7 @@ from conformance.rules.base import (
 )
 from conformance.rules.checks import NOT_ABOUT_THE_BODY, lone
 from conformance.rules.conditions import ERROR, is_chat, is_error, is_unstreamed_success
-from conformance.rules.refusals import carries_error, error_object
+from conformance.rules.refusals import error_object
 from conformance.wire.exchange import Exchange, Facet
 from conformance.wire.strict_json import Json, is_integer, is_number, kind, show
 from conformance.wire.traces import Single
@@ -256,8 +256,9 @@ def rate_limit_mirrors_the_header(trace: Single, terms: Terms) -> Verdicts:
 )
 def success_status_carries_no_error(trace: Single, terms: Terms) -> Verdicts:
     """A 2xx body without choices is no error envelope."""
-    if carries_error(trace.exchange):
-        shown = show(trace.exchange.document.value.get("error"), 100)
+    body = trace.exchange.document.value if trace.exchange.document.ok else None
+    if isinstance(body, dict) and body.get("error") and not body.get("choices"):
+        shown = show(body["error"], 100)
         yield Finding(trace.exchange.id, at_status(trace.exchange, "").part, "a 4xx or 5xx status for an error", shown)
 
 

@@ -19,6 +19,7 @@ from conformance.rules.conditions import COMPLETION, UNSTREAMED
 from conformance.wire import strict_json
 from conformance.wire.answer import MISSING, Answer, Choice
 from conformance.wire.chat_request import ChatRequest, Choosing
+from conformance.wire.deltas import Irregular
 from conformance.wire.exchange import Exchange, Facet
 from conformance.wire.strict_json import is_integer, show
 from conformance.wire.traces import Contrast, Parity, Single
@@ -330,12 +331,23 @@ def named_call_is_the_same_in_both_modes(trace: Parity, terms: Terms) -> Verdict
         yield _at(trace.streamed, choice, f"{' or '.join(sorted(reasons[0]))}, as in the unstreamed answer")
 
 
+def _malformed_calls(exchange: Exchange) -> bool:
+    """Something that is no array stands under tool_calls: its own rules judge that."""
+    if exchange.assembly is not None:
+        return any(exchange.assembly.having(Irregular.TOOL_CALLS_NOT_ARRAY))
+    raws = [choice.raw for choice in exchange.answer.choices] if exchange.answer is not None else []
+    messages = [raw.get("message") for raw in raws if isinstance(raw, dict)]
+    calls = [message.get("tool_calls") for message in messages if isinstance(message, dict)]
+    return any(found is not None and not isinstance(found, list) for found in calls)
+
+
 @rule("finish_reason.tool_calls.has_calls", on=Single, reads=(*_BODY, Facet.KEYS_COMPLETE), when=COMPLETION)
 def tool_calls_has_calls(trace: Single, terms: Terms) -> Verdicts:
     """A choice that says tool_calls has calls."""
     said = [choice for choice in _finished(trace.exchange.answer) if choice.finish_reason == "tool_calls"]
-    if not said:
+    if not said or _malformed_calls(trace.exchange):
         yield NOT_APPLICABLE
+        return
     for choice in said:
         if not choice.calls:
             yield _at(trace.exchange, choice, "another reason, as there are no tool calls")

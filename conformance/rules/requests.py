@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -25,7 +26,7 @@ from conformance.rules.conditions import COMPLETION, ok
 from conformance.rules.refusals import carries_error, error_object
 from conformance.wire.chat_request import ChatRequest
 from conformance.wire.exchange import Exchange, Facet, header_values
-from conformance.wire.refusal import refusal_of
+from conformance.wire.refusal import refusal_of, top_field
 from conformance.wire.strict_json import show
 from conformance.wire.traces import Single
 
@@ -33,6 +34,14 @@ _STATUS = (Facet.REQUEST, Facet.STATUS)
 _BODY = (Facet.REQUEST, Facet.STATUS, Facet.BODY)
 _EXCUSED = ("context_length_exceeded", "max_input_tokens_exceeded", "content_filter", "content_policy_violation")
 """Codes of refusals that say something of the prompt, not of the request's form."""
+
+
+_ABOUT_THE_MODEL_OR_PROMPT = re.compile(
+    r"unsupported|not[ _](?:supported|support|available|allowed for this model)|(?:context|prompt) (?:length|window|size)|too long"
+    r"|too many tokens|content[ _](?:policy|filter|management)|moderat|safety|api[ _-]key|credential|credit|billing|quota",
+    re.I,
+)
+"""What a refusal says that has nothing to do with the form of the request."""
 
 
 def _keyed_chat(exchange: Exchange) -> ChatRequest | None:
@@ -56,11 +65,23 @@ def _taken(exchange: Exchange, terms: Terms, expected: str) -> Verdicts:
     elif status in NOT_ABOUT_THE_BODY:
         yield Vacuous(Reason.REFUSED, f"status {status}")
     elif status >= 400:
-        refused = refusal_of(exchange, terms.dialect)
-        if refused is not None or error.get("code") in _EXCUSED:
+        if _is_honest(exchange, terms):
             yield Vacuous(Reason.REFUSED, str(error.get("code") or error.get("message", ""))[:120])
         else:
             yield replace(at_status(exchange, expected), observed=f"status {status}: {show(error.get('message'), 120)}")
+
+
+def _is_honest(exchange: Exchange, terms: Terms) -> bool:
+    """The refusal names a feature, or says that the model does not support this, or that the prompt is the reason."""
+    error, chat = error_object(exchange), exchange.request.chat
+    param, said = error.get("param"), exchange.body[:4000].decode("utf-8", "replace")
+    return (
+        refusal_of(exchange, terms.dialect) is not None
+        or error.get("code") in _EXCUSED
+        or (isinstance(param, str) and top_field(param) == "model")
+        or _ABOUT_THE_MODEL_OR_PROMPT.search(said) is not None
+        or (chat is not None and isinstance(chat.model, str) and chat.model in said)
+    )
 
 
 @rule("requests.valid.is_accepted", on=Single, reads=_BODY, when=_is_valid)
@@ -136,7 +157,9 @@ def _accepts(requirement: str, uses: Callable[[ChatRequest], bool], title: str) 
 
     def check(trace: Single, terms: Terms) -> Verdicts:
         status = trace.exchange.status or 0
-        if status in (400, 422):
+        if status in (400, 422) and _is_honest(trace.exchange, terms):
+            yield Vacuous(Reason.REFUSED, f"status {status}")
+        elif status in (400, 422):
             said = show(error_object(trace.exchange).get("message"), 120)
             yield replace(at_status(trace.exchange, title), observed=f"status {status}: {said}")
         elif not ok(trace.exchange):

@@ -12,7 +12,7 @@ from conformance.catalogue.loader import load as load_catalogue
 from conformance.catalogue.model import Level, Requirement
 from conformance.dialects.loader import builtin_names
 from conformance.dialects.loader import load as load_dialect
-from conformance.rules.base import FoldRule, Reason, Rule, Terms
+from conformance.rules.base import FoldRule, Rule, Terms
 from conformance.rules.judge import Judgement, judge, judge_run, singles
 from conformance.wire.exchange import Exchange
 from conformance.wire.facts import Facts

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,17 @@ import yaml
 from conformance.dialects.model import Dialect, ErrorForm, Row
 
 _ROOT = files("conformance.dialects")
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML whose only booleans are true and false, as in YAML 1.2: `off` is a key here."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in found if tag != "tag:yaml.org,2002:bool"]
+    for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(?:true|false)$"), ["t", "f"])
 _MERGED = ("limits", "vocabulary", "conventions", "errors", "rows")
 
 
@@ -45,12 +57,16 @@ def _read(name: str) -> tuple[dict[str, Any], str]:
         except (OSError, UnicodeDecodeError) as error:
             raise DialectError(f"cannot read the dialect file {path}: {error}") from error
     try:
-        data = yaml.safe_load(text)
+        data = yaml.load(text, _Loader)  # a SafeLoader: plain values only
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}" if mark is not None else ""
         raise DialectError(f"{shown}{where}: this is no readable YAML") from error
-    for broken in jsonschema_rs.validator_for(schema()).iter_errors(data):
+    try:
+        problems = list(jsonschema_rs.validator_for(schema()).iter_errors(data))
+    except ValueError as error:
+        raise DialectError(f"{shown}: every key has to be text, in quotes if need be") from error
+    for broken in problems:
         raise DialectError(f"{shown}: {'/'.join(map(str, broken.instance_path)) or 'top level'}: {broken.message}")
     return data, shown
 

@@ -72,7 +72,7 @@ def refuse_route(context: Context, routed: bool) -> Iterator[Refusal]:
     else:
         wanted = model_id(request.route)
         if wanted is not None and find(wanted) is None:
-            yield Refusal("unknown_model", "route.model", f"There is no model {wanted[:200]!r}.", "model")
+            yield Refusal("model_not_listed", "route.model", f"There is no model {wanted[:200]!r}.", "model")
 
 
 def _unknown_route(context: Context) -> Refusal:

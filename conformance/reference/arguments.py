@@ -22,6 +22,7 @@ from conformance.wire.strict_json import Json, is_integer, is_number
 _BUDGET = 20_000
 """Subschemas that one attempt looks at: a schema of references may describe a value without end."""
 _MOST_ITEMS = 5000
+_DEEPEST = 80
 _DEEP = 4
 """From this depth on only what must be there is made."""
 _TRIES = 24
@@ -74,7 +75,7 @@ def instance(schema: Json, hint: str | None = None) -> Json:
     if validator is None or validator.is_valid(first):
         return first
     for attempt in range(1, _TRIES):
-        candidate = _Maker(schema, hint, attempt).make(schema, 0, attempt)
+        candidate = _Maker(schema, hint, attempt).make(schema, 0, attempt // 3)
         if validator.is_valid(candidate):
             return candidate
     return first
@@ -110,7 +111,7 @@ class _Maker:
     def make(self, schema: Json, depth: int, variant: int) -> Json:
         """A value for a subschema; another `variant` gives another value where there is one."""
         self.left -= 1
-        if not isinstance(schema, dict) or self.left < 0:
+        if not isinstance(schema, dict) or self.left < 0 or depth > _DEEPEST:
             return self.text({}, variant)
         schema = self.flat(schema, depth, variant)
         if "const" in schema:
@@ -250,22 +251,19 @@ class _Maker:
         for position in range(min(least, 64) if is_integer(least) else 0):
             if len(made) >= (least if is_integer(least) else 0):
                 break
-            made[self.spare(schema, position)] = self.make(additional, depth + 1, position)
+            name, inner = self.spare(schema, position)
+            made[name] = self.make(additional if inner is None else inner, depth + 1, position)
         return made
 
-    def spare(self, schema: dict[str, Json], position: int) -> str:
-        """A name for a further property."""
-        rule = schema.get("propertyNames")
-        by_pattern = schema.get("patternProperties")
-        source = (
-            rule.get("pattern")
-            if isinstance(rule, dict)
-            else next(iter(by_pattern), None)
-            if isinstance(by_pattern, dict)
-            else None
-        )
+    def spare(self, schema: dict[str, Json], position: int) -> tuple[str, Json]:
+        """A name for a further property, and the schema that goes with names of its pattern, if any."""
+        rule, by_pattern = schema.get("propertyNames"), schema.get("patternProperties")
+        source: Json = rule.get("pattern") if isinstance(rule, dict) else None
+        inner: Json = None
+        if source is None and isinstance(by_pattern, dict) and by_pattern:
+            source, inner = next(iter(by_pattern.items()))
         made = patterns.sample(source, position) if isinstance(source, str) else None
-        return made if made is not None else f"extra_{position}"
+        return (f"extra_{position}", None) if made is None else (made, inner)
 
     def array(self, schema: dict[str, Json], depth: int, variant: int) -> list[Json]:
         """An array: one item while shallow, else as few as are allowed."""

@@ -51,7 +51,8 @@ def number_within(schema: dict[str, Json], variant: int, *, whole: bool) -> Json
         low = schema["minimum"]
     if is_number(schema.get("maximum")):
         high = schema["maximum"]
-    above, below = schema.get("exclusiveMinimum"), schema.get("exclusiveMaximum")
+    above: Json = schema.get("exclusiveMinimum")
+    below: Json = schema.get("exclusiveMaximum")
     if whole or step is not None:
         grid: Any = step or 1
         if whole and isinstance(grid, float):

@@ -205,7 +205,8 @@ def laxities(root: Json, unsupported: tuple[str, ...]) -> Iterator[Laxity]:
         if schema.get("additionalProperties") is not False:
             yield Laxity("additional_properties", node.pointer, "'additionalProperties' is required to be false")
         required, properties = schema.get("required", []), schema.get("properties", {})
-        missing = [name for name in properties if not isinstance(required, list) or name not in required]
+        names = properties if isinstance(properties, dict) else ()
+        missing = [name for name in names if not isinstance(required, list) or name not in required]
         if missing:
             yield Laxity("required", node.pointer, f"'required' has to name {missing[0]!r} as well")
 

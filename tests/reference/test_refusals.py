@@ -1,6 +1,5 @@
 """Every check of the endpoint: what provokes it, and what it says in each dialect."""
 
-
 from __future__ import annotations
 
 from typing import Any

@@ -163,6 +163,6 @@ def images_refused(refusal: Refusal | None, context: Context) -> Refusal | None:
 )
 def rate_limited_now_and_then(refusal: Refusal | None, context: Context) -> Refusal | None:
     """One request in forty gets 429 with Retry-After; the next try is accepted."""
-    if refusal is None and context.serial % 40 == 17:
+    if refusal is None and context.serial % 40 == 25:
         return Refusal("rate_limit", "rate.limit", f"Too many requests: try again in {RETRY_AFTER_SECONDS} s.")
     return refusal

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import click
 from rich.console import Console
-from rich.padding import Padding
 from rich.text import Text
 
 from conformance.catalogue import examples
 from conformance.catalogue.model import Requirement
 from conformance.cli.common import changes, console, requirement
+from conformance.reporting.terminal import wrapped
 from conformance.reporting.text import printable
 from conformance.wire.exchange import End, Exchange
 
@@ -65,9 +65,9 @@ def _claims(out: Console, row: Requirement) -> None:
         head = Text(f"{name}: ", style="bold")
         head.append(f"{claim.level.value}, on the word of: {claim.basis.value}", style="none")
         out.print(head)
-        out.print(Padding(Text(claim.source), (0, 0, 0, 4)))
+        wrapped(out, claim.source, 4)
         if claim.quote:
-            out.print(Padding(Text(f"“{claim.quote}”", style="italic"), (0, 0, 0, 4)))
+            wrapped(out, f"“{claim.quote}”", 4)
 
 
 def _exercise(row: Requirement) -> str:
@@ -82,11 +82,11 @@ def _kills(out: Console, row: Requirement) -> None:
     if named:
         out.print(Text("Faults that it catches", style="bold"))
     for change in named:
-        out.print(Padding(Text(f"{change.name}: {change.summary}"), (0, 0, 0, 2)))
+        wrapped(out, f"{change.name}: {change.summary}", 4, "  - ")
         if change.thread is not None:
             out.print(Text(f"    {change.thread}"), soft_wrap=True)
     if entailed:
-        out.print(Padding(Text("also broken by: " + ", ".join(change.name for change in entailed)), (0, 0, 0, 2)))
+        wrapped(out, "also broken by: " + ", ".join(change.name for change in entailed), 4, "  - ")
 
 
 @click.command("explain", help="Explain one requirement: source, quote, how it is probed, right and wrong.")
@@ -96,17 +96,17 @@ def explain_command(id: str) -> None:
     row = requirement(id)
     out = console()
     out.print(Text(row.id, style="bold"))
-    out.print(Text(row.title))
-    out.print(Text(f"{row.ref}, area {row.area}, capability {row.capability}, impact: {row.impact.value}", style="dim"))
+    wrapped(out, row.title, 0)
+    wrapped(out, f"{row.ref}, area {row.area}, capability {row.capability}, impact: {row.impact.value}", 0)
     out.print()
     _claims(out, row)
     out.print()
     if row.excluded is not None:
-        out.print(Text(f"Cannot be tested from outside: {row.excluded}"))
+        wrapped(out, f"Cannot be tested from outside: {row.excluded}", 0)
         return
-    out.print(Text(f"Probed by {row.probed_by}; {_exercise(row)}."))
+    wrapped(out, f"Probed by {row.probed_by}; {_exercise(row)}.", 0)
     if row.requires:
-        out.print(Text("Builds on " + ", ".join(row.requires)))
+        wrapped(out, "Builds on " + ", ".join(row.requires), 0)
     _kills(out, row)
     if row.example is not None:
         out.print()

@@ -24,7 +24,7 @@ _ASIDE = (Verdict.UNSUPPORTED, Verdict.BLOCKED, Verdict.NOT_EXERCISED, Verdict.N
 _MOST_IDS = 4
 
 
-def _wrapped(console: Console, text: str, indent: int, first: str = "") -> None:
+def wrapped(console: Console, text: str, indent: int, first: str = "") -> None:
     """Text under an indentation, wrapped at words, without spaces at the end of lines."""
     room = max(40, console.width) - indent
     lines = [part for line in printable(text).split("\n") for part in textwrap.wrap(line, room) or [""]]
@@ -34,7 +34,7 @@ def _wrapped(console: Console, text: str, indent: int, first: str = "") -> None:
 
 
 def _line(console: Console, label: str, text: str) -> None:
-    _wrapped(console, text, 14, f"    {label}")
+    wrapped(console, text, 14, f"    {label}")
 
 
 def _again(found: Violation, row: Row) -> str:
@@ -65,7 +65,7 @@ def violated(console: Console, row: Row, *, verbose: bool = False) -> None:
     head.append(f"{row.level.value} {row.id}", style="bold")
     head.append(f"  [{row.impact.value}]", style="dim")
     console.print(head, soft_wrap=True)
-    _wrapped(console, row.title, 4)
+    wrapped(console, row.title, 4)
     shown = row.findings if verbose else row.findings[:1]
     for found in shown:
         _violation(console, row, found, commands=verbose or row.verdict is not Verdict.INFO)
@@ -116,13 +116,13 @@ def _aside(console: Console, report: Report) -> None:
         for reason in dict.fromkeys(row.reason or "" for row in rows):
             ids = tuple(row.id for row in rows if (row.reason or "") == reason)
             console.print(Text(f"{verdict.value.replace('_', ' ')}: {printable(reason)}", style="dim"))
-            _wrapped(console, ", ".join(ids), 4)
+            wrapped(console, ", ".join(ids), 4)
 
 
 def outcome(console: Console, report: Report) -> None:
     """The last lines: what is missing, and the outcome with its coverage."""
     for gap in report.gaps:
-        _wrapped(console, f"{gap.why}: {_listed(gap.ids)}", 4, "  - ")
+        wrapped(console, f"{gap.why}: {_listed(gap.ids)}", 4, "  - ")
     if report.gaps and report.without:
         console.print(Text("if that is meant, say so: " + " ".join(f"--without {name}" for name in report.without)))
     line = Text(report.outcome.value.upper().replace("_", " "), style=_OUTCOME.get(report.outcome, "bold yellow"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
@@ -31,54 +30,31 @@ from conformance.reporting.model import AreaCost, Report, Row, RunInfo, Suite
 from conformance.reporting.model import Endpoint as Certified
 from conformance.reporting.progress import RunProgress
 from conformance.rules.base import Rule, Terms
-from conformance.rules.judge import judge_traces
+from conformance.rules.judge import judge
 from conformance.sources.files import SourceError
 from conformance.sources.fixtures import read_all
 from conformance.suite.campaign import Campaign, Settings
+from conformance.suite.judging import ASIDE
 from conformance.suite.options import Options, UsageProblem, report_directory
+from conformance.suite.watch import Watcher
 from conformance.transport.base import Access, Timeouts, Transport
 from conformance.transport.courier import Limits
 from conformance.transport.http import HttpTransport
 from conformance.transport.memory import MemoryTransport
-from conformance.verdict.fold import Result, Verdict, fold, tally
+from conformance.verdict.fold import Cluster, Result, Verdict, fold, tally
 from conformance.verdict.outcome import Gate, decide
 from conformance.verdict.selection import Scope, scope, suggestion
 from conformance.wire.curl import curl
 from conformance.wire.evidence import Header
-from conformance.wire.exchange import Exchange, Request
+from conformance.wire.exchange import Request
 from conformance.wire.redaction import Secrets
 from conformance.wire.traces import Single
 
 EMBEDDED = "no --base-url: certifying the EMBEDDED endpoint"
-_ASIDE = ("shrink", "confirm")
 
 
 class Refused(Exception):
     """The run ended in preflight; the message is one sentence for the user."""
-
-
-class _Listener:
-    """Tells progress, and counts on the way which requirements single exchanges violate already."""
-
-    def __init__(self, progress: RunProgress, rules: Iterable[Rule], terms: Terms) -> None:
-        self._progress = progress
-        self._rules = list(rules)
-        self._terms = terms
-        self._violated: set[str] = set()
-        self._lock = threading.Lock()
-
-    def progress(self, done: int, planned: int, area: str) -> None:
-        self._progress.step(done, planned, area)
-
-    def sent(self, exchange: Exchange, lane: str) -> None:
-        if lane in _ASIDE or not self._rules:
-            return
-        said = judge_traces(self._rules, [Single((exchange,))], self._terms)
-        found = {judgement.requirement for judgement in said if judgement.findings}
-        if found:
-            with self._lock:
-                self._violated |= found
-                self._progress.found(len(self._violated))
 
 
 class Certification:
@@ -124,9 +100,7 @@ class Certification:
         """What is certified, in a line."""
         return [EMBEDDED if self.options.embedded else f"certifying {self.options.base_url}"]
 
-    def _campaign_for(
-        self, transport: Transport, writer: EvidenceWriter | None, listener: _Listener | None
-    ) -> Campaign:
+    def _campaign_for(self, transport: Transport, writer: EvidenceWriter | None, listener: Watcher | None) -> Campaign:
         options = self.options
         settings = Settings(
             model=options.model,
@@ -200,7 +174,7 @@ class Certification:
         judged = set(self.scope.narrowed(self._ids).judged) if options.progress else set()
         single = [rule for rule in rules.load().values() if isinstance(rule, Rule) and rule.on is Single]
         watched = [rule for rule in single if rule.id in judged and self._level(rule.id) is not Level.MAY]
-        listener = _Listener(progress, watched, Terms(self.dialect))
+        listener = Watcher(progress, watched, Terms(self.dialect))
         self._campaign = self._campaign_for(transport, writer, listener)
         self._stack.callback(self._campaign.close)
         self._progress = self._stack.enter_context(progress)
@@ -283,7 +257,23 @@ class Certification:
                 self._progress.say(f"shrinking {requirement}")
             campaign.shrink(requirement)
             campaign.confirm(requirement)
-        return build.row(result, campaign.smallest, self._secrets, self._curl)
+        return build.row(self._as_shown(result), campaign.smallest, self._secrets, self._curl)
+
+    def _as_shown(self, result: Result) -> Result:
+        """The findings as the smallest steps show them, so that what is told and what can be sent again agree."""
+        return replace(result, clusters=tuple(self._sharpened(result.id, cluster) for cluster in result.clusters))
+
+    def _sharpened(self, requirement: str, cluster: Cluster) -> Cluster:
+        campaign, rule = self._open_campaign(), rules.load().get(requirement)
+        smallest = campaign.smallest.get((requirement, cluster.place))
+        if smallest is None or not isinstance(rule, Rule):
+            return cluster
+        if len(smallest.exchanges) != len(cluster.trace.exchanges):
+            return cluster
+        trace = replace(cluster.trace, exchanges=smallest.exchanges)
+        said = judge(rule, trace, campaign.terms).findings
+        found = next((finding for finding in said if finding.place == cluster.place), None)
+        return cluster if found is None else replace(cluster, finding=found, trace=trace)
 
     def _curl(self, request: Request) -> str:
         return curl(
@@ -309,7 +299,7 @@ class Certification:
 
     def _report(self, campaign: Campaign) -> Report:
         options = self.options
-        results = [self.result(name) for name in self._ids]
+        results = [self._as_shown(self.result(name)) for name in self._ids]
         gate = Gate(Level(options.fail_on.upper()), options.require_all)
         counts = campaign.counts
         run = RunInfo(
@@ -321,14 +311,14 @@ class Certification:
             plan_sha256=self._plan_digest,
             requests=counts.requests,
             generating_requests=counts.generating,
-            shrink_requests=sum(counts.by_lane.get(lane, 0) for lane in _ASIDE),
+            shrink_requests=sum(counts.by_lane.get(lane, 0) for lane in ASIDE),
             retries=counts.retries,
             prompt_tokens=counts.prompt_tokens,
             completion_tokens=counts.completion_tokens,
             areas={
                 lane: AreaCost(number, counts.seconds_by_lane.get(lane, 0.0))
                 for lane, number in counts.by_lane.items()
-                if lane and lane not in _ASIDE
+                if lane and lane not in ASIDE
             },
             config=self._secrets.json(options.configuration() | {"stopped": campaign.stopped}),
         )

@@ -157,6 +157,14 @@ def gaps(results: Sequence[Result], gate: Gate) -> tuple[Gap, ...]:
     return (*found, *(Gap(tuple(ids), why) for why, ids in grouped.items()))
 
 
+def _nothing(results: Iterable[Result]) -> str:
+    """That the gate was not tripped, without hiding what lies below it."""
+    warned = sum(result.verdict is Verdict.WARN for result in results)
+    if not warned:
+        return "nothing is violated"
+    return f"no MUST is violated, and {warned} SHOULD {'is' if warned == 1 else 'are'}"
+
+
 def decide(results: Sequence[Result], gate: Gate, *, interrupted: bool = False, failed: str | None = None) -> Decision:
     """The outcome, first that applies. `failed` is the sentence with which preflight ended, if it did."""
     counted = coverage(results)
@@ -176,6 +184,6 @@ def decide(results: Sequence[Result], gate: Gate, *, interrupted: bool = False, 
         rows = len({name for gap in found for name in gap.ids})
         words = "requirement" if rows == 1 else "requirements"
         return Decision(
-            Outcome.INCOMPLETE, f"nothing is violated, but {rows} {words} could not be judged", found, counted
+            Outcome.INCOMPLETE, f"{_nothing(results)}, but {rows} {words} could not be judged", found, counted
         )
-    return Decision(Outcome.CONFORMANT, "nothing is violated", (), counted)
+    return Decision(Outcome.CONFORMANT, _nothing(results), (), counted)

@@ -22,6 +22,8 @@ def error_object(exchange: Exchange) -> dict[str, Json]:
 
 def carries_error(exchange: Exchange) -> bool:
     """A 2xx answer that holds an error and no completion: a refusal in the wrong form, which other rules judge."""
+    if exchange.status is None or not 200 <= exchange.status < 300:
+        return False
     if exchange.assembly is not None:
         return bool(exchange.assembly.errors)
     body = exchange.document.value if exchange.document.ok else None

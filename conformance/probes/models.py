@@ -37,7 +37,7 @@ register(
     Probe(
         "models",
         "models",
-        ("models", "errors"),
+        ("models", "requests", "errors"),
         table=_table,
         needs=frozenset({"models"}),
         summary="The models list, one model, and models that do not exist.",

@@ -84,7 +84,7 @@ register(
     Probe(
         "streams",
         "stream",
-        ("stream", "sse", "stream_errors", "usage"),
+        ("stream", "sse", "stream_errors", "usage", "requests"),
         table=_table,
         needs=frozenset({"streaming"}),
         summary="Usage in streams, long streams, and refused requests that ask for one.",

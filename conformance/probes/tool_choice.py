@@ -206,7 +206,7 @@ register(
     Probe(
         "tool_choice",
         "tool_choice",
-        ("tool_choice", "finish_reason", "errors"),
+        ("tool_choice", "finish_reason", "stream_tools", "errors"),
         table=_table,
         strategy=_draws,
         draws=(0, 16, 120),

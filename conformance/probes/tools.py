@@ -139,10 +139,8 @@ def _refused(base: Base) -> Iterator[Group]:
     if isinstance(most, int):
         many = [build.function(f"tool_{number}", build.record({})) for number in range(most + 1)]
         yield build.set_at(control, "tools", many, refused=True)
-    if base.effort < Effort.STANDARD:
-        return
     values: tuple[Json, ...] = ({}, "press", 1)
-    for value in values:
+    for value in values[: 1 if base.effort < Effort.STANDARD else len(values)]:
         yield build.set_at(control, "tools", value, refused=True)
 
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
 
 from conformance.dialects.model import Dialect
 from conformance.rules.base import FoldRule, Reason, Rule, Terms, Vacuous
-from conformance.rules.judge import Judgement, came_through, judge_all
+from conformance.rules.judge import Judgement, came_through, judge_all, judge_run, judge_traces
 from conformance.wire.assemble import assemble
 from conformance.wire.exchange import Exchange
 from conformance.wire.facts import derive
-from conformance.wire.traces import Mark, Relation
+from conformance.wire.traces import Mark, Relation, Trace
 
 ASIDE = frozenset({"shrink", "confirm"})
 """Roles of marks on exchanges that were sent to show a violation better: they count for no verdict."""
@@ -70,18 +71,73 @@ def _failed(exchange: Exchange) -> bool:
     return not came_through(exchange) or (exchange.status or 0) >= 500
 
 
-def judge_evidence(
+@dataclass(frozen=True)
+class Known:
+    """What rules said of the traces of one run: rules are pure, so equal traces under equal terms need no judging.
+
+    The matrices replay one plan hundreds of times, and most answers are those of the faultless endpoint.
+    """
+
+    terms: Terms
+    rules: tuple[Rule, ...]
+    said: Mapping[Trace, tuple[Judgement, ...]]
+
+
+def known(
     exchanges: Iterable[Exchange], marks: Iterable[Mark], dialect: Dialect, rules: Iterable[Rule | FoldRule]
+) -> Known:
+    """Judge a run to recall it for others."""
+    terms, _, traces = _laid_out(exchanges, list(marks), dialect)
+    chosen = tuple(rule for rule in rules if isinstance(rule, Rule))
+    said: dict[Trace, list[Judgement]] = {trace: [] for trace in traces}
+    for judgement in judge_traces(chosen, said, terms):
+        said[judgement.trace].append(judgement)
+    return Known(terms, chosen, {trace: tuple(found) for trace, found in said.items()})
+
+
+def _laid_out(
+    exchanges: Iterable[Exchange], marks: list[Mark], dialect: Dialect
+) -> tuple[Terms, list[Exchange], list[Trace]]:
+    counted = gathered(exchanges, marks)
+    terms = Terms(dialect, derive(counted))
+    return terms, counted, assemble(counted, [mark for mark in marks if not aside(mark)])
+
+
+def _recalled(rules: list[Rule | FoldRule], traces: list[Trace], terms: Terms, recall: Known) -> Iterator[Judgement]:
+    """As judging the traces, in another order."""
+    single = tuple(rule for rule in rules if isinstance(rule, Rule))
+    if terms != recall.terms or single != recall.rules:
+        yield from judge_traces(single, traces, terms)
+        return
+    new: list[Trace] = []
+    for trace in traces:
+        said = recall.said.get(trace)
+        if said is None:
+            new.append(trace)
+        else:
+            yield from said
+    yield from judge_traces(single, new, terms)
+
+
+def judge_evidence(
+    exchanges: Iterable[Exchange],
+    marks: Iterable[Mark],
+    dialect: Dialect,
+    rules: Iterable[Rule | FoldRule],
+    recall: Known | None = None,
 ) -> tuple[Terms, list[Judgement]]:
     """The terms that the exchanges show, and what the rules say of every trace. Pure; equal evidence, equal verdicts.
 
     An answer with a 5xx status is held against the endpoint only if a completion succeeded before and after it, and
     each attempt at the request failed, two at least; requests without the run's key are never sent twice, so there
-    one is enough. Otherwise what it violates is vacuous for reasons of transport.
+    one is enough. Otherwise what it violates is vacuous for reasons of transport. `recall` only makes it faster.
     """
-    every = list(marks)
-    counted = gathered(exchanges, every)
-    terms = Terms(dialect, derive(counted))
-    traces = assemble(counted, [mark for mark in every if not aside(mark)])
+    chosen = list(rules)
+    terms, counted, traces = _laid_out(exchanges, list(marks), dialect)
     accidents = _Accidents(counted)
-    return terms, [accidents.excuse(judgement) for judgement in judge_all(rules, counted, traces, terms)]
+    if recall is None:
+        judgements = judge_all(chosen, counted, traces, terms)
+    else:
+        folds = [rule for rule in chosen if isinstance(rule, FoldRule)]
+        judgements = chain(_recalled(chosen, traces, terms, recall), judge_run(folds, counted, terms))
+    return terms, [accidents.excuse(judgement) for judgement in judgements]

@@ -18,7 +18,7 @@ from conformance.probes.shrink import OVERALL, PER_REQUIREMENT
 from conformance.reference.endpoint import Endpoint
 from conformance.reference.stages import Change, Stage
 from conformance.suite.campaign import Campaign, Settings, import_everything
-from conformance.suite.judging import gathered, judge_evidence
+from conformance.suite.judging import Known, gathered, judge_evidence, known
 from conformance.suite.replay import prepare, replay
 from conformance.transport.courier import Limits
 from conformance.transport.memory import MemoryTransport
@@ -276,3 +276,35 @@ def test_a_replay_in_memory_is_the_same_each_time_and_free_of_threads(monkeypatc
     assert (exchanges, marks) == again
     assert len({exchange.id for exchange in exchanges}) == len(exchanges)
     assert [ask.request for ask in plan.opening] == [exchange.request for exchange in exchanges[: len(plan.opening)]]
+
+
+@pytest.mark.parametrize("hook", [None, wrong_object], ids=["sound", "broken"])
+def test_recalling_judgements_changes_none_of_them(hook: Any) -> None:
+    plan = prepare(MemoryTransport(Endpoint(OPENAI).respond), OPENAI, effort=Effort.QUICK)
+    every = list(rules.load().values())
+    recall = known(*replay(plan, MemoryTransport(Endpoint(OPENAI).respond)), OPENAI, every)
+    faults = [broken(hook)] if hook is not None else []
+    exchanges, marks = replay(plan, MemoryTransport(Endpoint(OPENAI, faults=faults).respond))
+    terms, judged = judge_evidence(exchanges, marks, OPENAI, every)
+    again, recalled = judge_evidence(exchanges, marks, OPENAI, every, recall)
+    assert terms == again
+
+    def told(found: list[Any]) -> list[str]:
+        return sorted(f"{item.requirement} {[e.id for e in item.trace.exchanges]} {item}" for item in found)
+
+    assert told(judged) == told(recalled)
+
+
+def test_other_terms_or_rules_recall_nothing() -> None:
+    plan = prepare(MemoryTransport(Endpoint(OPENAI).respond), OPENAI, effort=Effort.QUICK)
+    every = list(rules.load().values())
+    exchanges, marks = replay(plan, MemoryTransport(Endpoint(OPENAI).respond))
+    whole = known(exchanges, marks, OPENAI, every)
+    silent = Known(whole.terms, whole.rules, dict.fromkeys(whole.said, ()))
+    assert len(judge_evidence(exchanges, marks, OPENAI, every, silent)[1]) < len(exchanges)
+    other = replace(OPENAI, name="other")
+    plain = judge_evidence(exchanges, marks, other, every)[1]
+    assert len(judge_evidence(exchanges, marks, other, every, silent)[1]) == len(plain)
+    fewer = every[: len(every) // 2]
+    plain = judge_evidence(exchanges, marks, OPENAI, fewer)[1]
+    assert len(judge_evidence(exchanges, marks, OPENAI, fewer, silent)[1]) == len(plain)

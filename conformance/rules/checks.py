@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from math import isfinite
 
 from conformance.rules.base import Terms
 from conformance.rules.blemishes import Blemish, blemishes, number_fault
 from conformance.wire.chat_request import ChatRequest
 from conformance.wire.exchange import Exchange
-from conformance.wire.strict_json import Json, is_integer
+from conformance.wire.strict_json import Json, is_integer, is_number
 
 _LONGEST_PROMPT = 12_000
 """Characters of all messages: far below any context window that is in use."""
@@ -121,6 +122,8 @@ def _ranged(limit: str, *, integer: bool = False) -> _Test:
     def test(value: Json, chat: ChatRequest, terms: Terms) -> bool:
         lowest, highest = terms.dialect.limit(f"{limit}.min"), terms.dialect.limit(f"{limit}.max")
         if lowest is None or highest is None or (integer and not is_integer(value)):
+            return False
+        if not is_number(value) or not isfinite(value):
             return False
         return number_fault(value, lowest, highest, integer=integer) is None
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol
-from urllib.parse import quote
 
 from conformance.wire.exchange import Exchange, Headers, Request
+from conformance.wire.urls import join_url
+
+__all__ = ["Access", "Timeouts", "Transport", "header_fields", "join_url"]
 
 _JSON = ("Content-Type", "application/json")
 _ACCEPT = ("Accept", "*/*")
@@ -49,18 +51,6 @@ class Access:
 
     def __repr__(self) -> str:
         return f"Access({self.base_url!r}, …)"
-
-
-def join_url(base_url: str, path: str) -> str:
-    """A request's path hung on the base URL: its path prefix and its query are kept, slashes are not doubled.
-
-    `https://h/p/v1/?v=2` and `/models?limit=1` give `https://h/p/v1/models?v=2&limit=1`. Nothing in `path` can change
-    the origin.
-    """
-    head, _, base_query = base_url.partition("#")[0].partition("?")
-    route, _, query = quote(path, safe="/?&=%:@!$'()*+,;~-._[]").partition("?")
-    queries = "&".join(part for part in (base_query, query) if part)
-    return f"{head.rstrip('/')}/{route.lstrip('/')}" + (f"?{queries}" if queries else "")
 
 
 def header_fields(request: Request, key: str | None, own: Headers = ()) -> Headers:

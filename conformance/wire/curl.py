@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from conformance.wire.exchange import Headers, Request
+from conformance.wire.urls import join_url
 
 _SAFE = re.compile(r"[A-Za-z0-9_@%+=:,./-]+", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
@@ -63,7 +64,7 @@ def curl(
         # A HEAD by -X would wait for a body that never comes.
         words += ["-I"] if request.method == "HEAD" else ["-X", quote(request.method)]
     # Brackets and braces in a URL are a range to curl.
-    words += ["--globoff", quote(_line(base_url.rstrip("/") + request.path))]
+    words += ["--globoff", quote(_line(join_url(base_url, request.path)))]
     words += _header_words(request, key_variable, header_variables or {}, headers)
     if data:
         words.append(data)
@@ -78,6 +79,8 @@ def _header_words(request: Request, key_variable: str, variables: Mapping[str, s
     named = {name.lower() for name, _ in request.headers}
     if request.auth == "key" and "authorization" not in named:
         yield f'-H "Authorization: Bearer ${key_variable}"'
+    elif request.auth == "x-api-key" and "x-api-key" not in named:
+        yield f'-H "X-Api-Key: ${key_variable}"'
     if request.body is not None and "content-type" not in named:
         yield "-H 'Content-Type: application/json'"
     for name, variable in variables.items():

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from conformance.wire.curl import curl, quote
 from conformance.wire.exchange import Headers, Request
 from conformance.wire.strict_json import dump
+from conformance.wire.urls import join_url
 
 BASE = "http://127.0.0.1:9/v1"
 _STAND_IN = """#!/bin/sh
@@ -89,7 +90,7 @@ _VALUES = st.text(
 @given(value=_VALUES, path=_VALUES)
 def test_headers_and_paths_arrive_as_they_are(shell: Any, value: str, path: str) -> None:
     words, _ = shell(curl(Request("GET", f"/models/{path}", (("X-Odd", value),)), BASE))
-    assert f"{BASE}/models/{path}" in words
+    assert join_url(BASE, f"/models/{path}") in words
     assert fields(words)[1] == (f"X-Odd: {value}" if value else "X-Odd;")
 
 
@@ -106,6 +107,7 @@ def test_the_key_comes_from_the_environment_only(shell: Any) -> None:
     ("auth", "headers", "expected"),
     [
         ("none", (), []),
+        ("x-api-key", (), ["X-Api-Key: k $x"]),
         ("as_given", (("Authorization", "Bearer wrong"),), ["Authorization: Bearer wrong"]),
         ("key", (("authorization", "Basic x"),), ["authorization: Basic x"]),
     ],
@@ -115,6 +117,10 @@ def test_other_credentials_are_sent_as_the_request_says(
 ) -> None:
     words, _ = shell(curl(Request("GET", "/models", headers, auth=auth), BASE))
     assert fields(words) == expected
+
+
+def test_a_query_of_the_base_url_is_kept(shell: Any) -> None:
+    assert "http://h/v1/models?v=2&a=b" in shell(curl(Request("GET", "/models?a=b"), "http://h/v1?v=2"))[0]
 
 
 def test_streams_are_shown_as_they_arrive(shell: Any) -> None:

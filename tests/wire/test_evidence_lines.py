@@ -34,7 +34,7 @@ EXCHANGES = st.builds(
         st.text(max_size=9).map("/{}".format),
         _HEADERS,
         st.none() | st.binary(max_size=20) | st.text(max_size=9).map(lambda text: text.encode("utf-8", "replace")),
-        st.sampled_from(["key", "none", "as_given"]),
+        st.sampled_from(["key", "x-api-key", "none", "as_given"]),
     ),
     status=st.none() | st.integers(100, 599),
     headers=_HEADERS,

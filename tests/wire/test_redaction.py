@@ -118,6 +118,13 @@ def test_an_exchange_is_masked_everywhere_and_keeps_its_lengths() -> None:
     assert SECRETS.exchange(clean) == clean
 
 
+def test_credentials_that_a_probe_made_up_are_kept_for_verify_unless_they_hold_a_secret() -> None:
+    headers = (("Authorization", "Bearer sk-nobodys-key"), ("x-api-key", KEY))
+    clean = SECRETS.request(Request(headers=headers, auth="as_given"))
+    assert clean.headers == (("Authorization", "Bearer sk-nobodys-key"), ("x-api-key", "*" * len(KEY)))
+    assert SECRETS.request(Request(headers=headers)).headers[0] == ("Authorization", "Bearer " + "*" * 15)
+
+
 def test_words_too_short_to_be_secrets_stay_in_bodies() -> None:
     secrets = Secrets(frozenset({"demo"}), frozenset({"X-Env"}))
     assert secrets.data(b"a demo") == b"a demo"

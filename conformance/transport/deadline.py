@@ -31,12 +31,12 @@ class Deadline(threading.local):
         """A request begins; returns the time of sending."""
         now = time.monotonic()
         self._timeouts = timeouts
-        self._headers_by = now + timeouts.connect + timeouts.first_byte
+        self._headers_by = now + timeouts.first_byte
         self._total_by = now + timeouts.total
         return now
 
     def sent(self) -> None:
-        """The connection is there: from now on the first byte is waited for."""
+        """A new connection is there: the first byte is waited for from now on, not from before connecting."""
         self._headers_by = time.monotonic() + self._timeouts.first_byte
 
     def headers_came(self) -> None:

@@ -286,6 +286,17 @@ def test_a_header_that_cannot_be_sent_is_not_sent() -> None:
     assert toy.requests == []
 
 
+def test_a_key_that_cannot_be_sent_is_not_told() -> None:
+    with serve(answering(reply())) as toy:
+        transport = HttpTransport(Access(toy.url, f"{KEY}\n"), QUICK)
+        exchange = transport.send(POST)
+        transport.close()
+        assert exchange.end is End.NOT_SENT
+        assert KEY not in repr(exchange)
+        assert "the key" in (exchange.note or "")
+        assert toy.requests == []
+
+
 def test_access_does_not_show_the_key() -> None:
     assert KEY not in repr(Access("http://h/v1", KEY, (("X-Secret", KEY),)))
 

@@ -200,9 +200,15 @@ def named(path: Path) -> list[str]:
     """Provider names among the strings of a module, apart from the `dialects=` of a registered fault or variation."""
     found = words(tree(path))
     if room(path) == "reference":
-        for node in ast.walk(tree(path)):
-            if isinstance(node, ast.keyword) and node.arg == "dialects":
-                found -= words(node.value)
+        given = [
+            node.value for node in ast.walk(tree(path)) if isinstance(node, ast.keyword) and node.arg == "dialects"
+        ]
+        by_name = {value.id for value in given if isinstance(value, ast.Name)}
+        for node in tree(path).body:
+            if isinstance(node, ast.Assign) and {ast.unparse(target) for target in node.targets} <= by_name:
+                given.append(node.value)
+        for value in given:
+            found -= words(value)
     return sorted(provider for provider in provider_names() if found[provider])
 
 

@@ -61,4 +61,6 @@ def test_no_mind_breaks_a_rule_or_hides_what_is_not_its_to_decide(name: str, min
     lineage = dialects.load(name).lineage
     broken = {row: list(found.clusters) for row, found in tallies.items() if found.violated}
     claims = {row: CATALOGUE.requirements[row].claim(lineage) for row in broken}
-    assert {row: broken[row] for row, claim in claims.items() if claim and claim.level is not Level.MAY} == {}
+    # What the model makes of its freedom may earn a warning, as when it passes over the results of its own calls.
+    grave = {Level.MUST, Level.SHOULD} if mind == "obedient" else {Level.MUST}
+    assert {row: broken[row] for row, claim in claims.items() if claim and claim.level in grave} == {}

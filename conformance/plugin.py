@@ -39,6 +39,8 @@ class Launch:
     progress: Console
     certification: Certification | None = None
     report: Report | None = None
+    problem: str | None = None
+    """Why there is no report."""
 
 
 def _launch(config: pytest.Config) -> Launch | None:
@@ -138,20 +140,33 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
             if run.options.plan:
                 sys.stdout.writelines(f"{line}\n" for line in run.plan_lines(ids))
                 session.items.clear()
-                return (yield)
-            run.open(ids, _progress(launch, run.options))
-            run.gather()
+            else:
+                _prepare(run, ids, _progress(launch, run.options))
         return (yield)
     except KeyboardInterrupt:
         run.interrupted = True
         raise
     except Refused as refused:
+        if launch is not None:
+            launch.problem = str(refused)
         pytest.exit(str(refused), returncode=2)
     finally:
         with _uncaptured(config):
             report = run.close()
         if launch is not None:
             launch.report = report
+
+
+def _prepare(run: Certification, ids: list[str], progress: RunProgress) -> None:
+    """Everything before the first item. Where that breaks, no verdict may rest on what came before."""
+    try:
+        run.open(ids, progress)
+        run.gather()
+    except Refused:
+        raise
+    except Exception as error:
+        run.broke(error)
+        raise
 
 
 def _progress(launch: Launch | None, options: Options) -> RunProgress:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
@@ -51,11 +50,10 @@ def _check(options: Options) -> None:
 
 
 def _isolate() -> None:
-    """Nothing of the user's reaches our pytest, and nothing of Hypothesis's reaches the user's directory."""
+    """Nothing of the user's own configuration reaches our pytest."""
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     for name in ("PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTEST_THEME"):
         os.environ.pop(name, None)
-    os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", str(Path(tempfile.gettempdir()) / "conformance-hypothesis"))
 
 
 def _arguments() -> list[str]:
@@ -108,6 +106,8 @@ def _certify(options: Options, colour: str, verbosity: int) -> int:
     code = pytest.main(_arguments(), plugins=[launch])
     report = launch.report
     if report is None:
+        if launch.problem is not None:
+            raise click.ClickException(launch.problem)
         if options.plan and code == pytest.ExitCode.OK:
             return 0
         if code == pytest.ExitCode.NO_TESTS_COLLECTED:

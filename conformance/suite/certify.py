@@ -10,6 +10,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from hypothesis import configuration
 
 import conformance
 from conformance import probes, rules
@@ -138,6 +141,7 @@ class Certification:
     def plan_lines(self, ids: Iterable[str]) -> Iterator[str]:
         """What would be sent. Nothing is: the plan is made against the reference endpoint, in memory."""
         self._ids = tuple(ids)
+        self._hypothesis_home()
         campaign = self._campaign_for(MemoryTransport(reference_endpoint(self.dialect).respond, KEY), None, None)
         campaign.preflight()
         plan = campaign.plan()
@@ -153,19 +157,30 @@ class Certification:
         yield f"{'in all':<20}{totals[0]:>10}{totals[1]:>12}{totals[2]:>14}{bound:>17}"
         yield "on top come preflight (8 at most), shrinking and confirming; fields that are refused are not sent again"
 
+    def broke(self, error: Exception) -> None:
+        """The suite itself failed: no verdict may rest on what came before."""
+        self._failed = self._failed or f"the suite itself failed: {type(error).__name__}"
+
+    def _hypothesis_home(self) -> None:
+        """Keep what Hypothesis writes out of the user's directory: it goes with the run."""
+        configuration.set_hypothesis_home_dir(self._stack.enter_context(TemporaryDirectory(ignore_cleanup_errors=True)))
+
     def open(self, ids: Iterable[str], progress: RunProgress) -> None:
         """Start what is certified, the evidence and the progress; `ids` are the finally selected requirements."""
         options = self.options
         self._ids = tuple(ids)
+        self._hypothesis_home()
         access = self._access()
         self._base_url = access.base_url
         hidden = [value for _, value in access.headers] + [options.key or ""]
         self._secrets = Secrets(frozenset(filter(None, hidden)), frozenset(name for name, _ in access.headers))
         self.directory = report_directory(options, self._base_url, options.model, self._started)
-        self.directory.mkdir(parents=True, exist_ok=True)
-        writer = self._stack.enter_context(
-            EvidenceWriter(self.directory / "evidence.jsonl", self._header(), self._secrets)
-        )
+        try:
+            self.directory.mkdir(parents=True, exist_ok=True)
+            writer = EvidenceWriter(self.directory / "evidence.jsonl", self._header(), self._secrets)
+        except OSError as problem:
+            raise Refused(f"cannot write a report to {self.directory}: {problem.strerror}") from problem
+        self._stack.enter_context(writer)
         try:
             transport = HttpTransport(access, Timeouts(*options.timeouts))
         except ValueError as problem:
@@ -186,15 +201,16 @@ class Certification:
         options = self.options
         if options.base_url is not None:
             return Access(options.base_url, options.key, options.headers)
-        base_url = self._stack.enter_context(
-            start_process(
-                dialect=_dialect_argument(options.dialect),
-                faults=options.faults,
-                variations=options.variations,
-                mind=options.mind or "obedient",
-            )
+        process = start_process(
+            dialect=_dialect_argument(options.dialect),
+            faults=options.faults,
+            variations=options.variations,
+            mind=options.mind or "obedient",
         )
-        return Access(base_url, KEY, options.headers)
+        try:
+            return Access(self._stack.enter_context(process), KEY, options.headers)
+        except (RuntimeError, OSError) as problem:
+            raise Refused(str(problem)) from problem
 
     def _header(self) -> Header:
         return Header(

@@ -58,9 +58,12 @@ def test_a_violation_is_a_failed_item_with_its_finding(tmp_path, toy):
 
 
 def test_a_users_ini_turns_no_warning_into_a_failure(tmp_path, toy):
-    (tmp_path / "pytest.ini").write_text("[pytest]\nfilterwarnings = error\nasyncio_default_fixture_loop_scope = function\n")
+    (tmp_path / "pytest.ini").write_text(
+        "[pytest]\nfilterwarnings = error\nasyncio_default_fixture_loop_scope = function\n"
+    )
     should = ["response.*", "errors.*"]
-    done = suite(tmp_path, "--base-url", toy.url, *(item for name in should for item in ("--requirement", name)))
+    selected = [item for name in should for item in ("--requirement", name)]
+    done = suite(tmp_path, "--base-url", toy.url, *selected)
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     warned = {row["id"] for row in report["requirements"] if row["verdict"] == "warn"}
     failed = {line.split("[")[1].split("]")[0] for line in done.stdout.splitlines() if line.startswith("FAILED")}

@@ -195,7 +195,7 @@ def _logit_bias(context: Context, value: Json) -> Iterator[Refusal]:
         if not is_integer(bias):
             yield Refusal("invalid_type", "logit_bias.value", "A bias has to be an integer.", "logit_bias")
         elif low is not None and not low <= bias <= high:
-            form = "integer_above_max" if bias > high else "integer_below_min"
+            form = "decimal_above_max" if bias > high else "decimal_below_min"
             yield Refusal(form, "logit_bias.range", f"A bias lies between {low} and {high}.", "logit_bias")
 
 

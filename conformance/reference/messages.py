@@ -109,7 +109,8 @@ def _content(context: Context, message: dict[str, Json], where: str) -> Iterator
         if role == "assistant":
             if message.get("tool_calls") is None and message.get("function_call") is None:
                 text = f"'{place}' is required where there are no tool calls."
-                yield Refusal("missing_parameter", "message.assistant.empty", text, place)
+                form = "invalid_type" if "content" in message else "missing_parameter"
+                yield Refusal(form, "message.assistant.empty", text, place)
         elif role == "function" and "content" in message:
             return
         else:

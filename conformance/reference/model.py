@@ -237,7 +237,7 @@ def _obedient_text(chat: ChatRequest) -> str:
 
 
 def _fragments(wish: Wish) -> tuple[str, ...]:
-    value = {} if wish.tool.parameters is None else instance(wish.tool.parameters, wish.hint)
+    value = instance({"type": "object", **(wish.tool.parameters or {})}, wish.hint) if wish.tool.parameters else {}
     return tuple(_FRAGMENT.findall(_json_text(value)))
 
 

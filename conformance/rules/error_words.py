@@ -76,10 +76,21 @@ def _refused_for_one_fault(trace: Single, terms: Terms) -> bool:
     )
 
 
+_ALSO: dict[str, tuple[str, ...]] = {
+    "decimal_above_max": ("integer_above_max",),
+    "decimal_below_min": ("integer_below_min",),
+    "invalid_type": ("missing_parameter",),
+    "string_too_short": ("missing_parameter",),
+    "array_too_short": ("missing_parameter",),
+}
+"""What one fault may as well be called: null and the empty value are missing, and a bias may be seen as an integer."""
+
+
 def _code_of_fault(trace: Single, terms: Terms) -> Verdicts:
     blemish = lone(trace.exchange, terms)
     error = error_object(trace.exchange)
-    codes = terms.dialect.error(blemish.kind).codes if blemish is not None else ()
+    kinds = (blemish.kind, *_ALSO.get(blemish.kind, ())) if blemish is not None else ()
+    codes = tuple(dict.fromkeys(code for name in kinds for code in terms.dialect.error(name).codes))
     if blemish is None or not codes or "code" not in error:
         yield NOT_APPLICABLE
     elif error["code"] is not None and error["code"] not in codes:

@@ -48,7 +48,7 @@ def _keyed_chat(exchange: Exchange) -> ChatRequest | None:
     """The request of an exchange that carried the run's key and no content type of its own."""
     request = exchange.request
     usual = request.auth == "key" and not header_values(request.headers, "content-type")
-    return request.chat if usual else None
+    return request.chat if usual and not request.document.problems else None
 
 
 def _is_valid(trace: Single, terms: Terms) -> bool:

@@ -7,6 +7,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from glob import glob, has_magic
 from pathlib import Path
 from typing import Any
 
@@ -263,6 +264,15 @@ def _lines(result: AuditResult, *, verbose: bool) -> Iterator[str]:
     )
 
 
+def _expanded(patterns: Iterable[str]) -> list[str]:
+    """File names, with the patterns that a shell left alone resolved in order; what matches nothing stays."""
+    found: list[str] = []
+    for pattern in patterns:
+        matching = sorted(glob(pattern, recursive=True)) if has_magic(pattern) and not Path(pattern).exists() else []
+        found += matching or [pattern]
+    return found
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Audit from the command line; 0 if nothing was violated at MUST, 1 if so, 2 if nothing could be said."""
     parser = argparse.ArgumentParser(prog="python -m conformance.suite.audit", description=__doc__)
@@ -271,7 +281,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("-v", "--verbose", action="store_true", help="more examples, and a tally of every requirement")
     options = parser.parse_args(arguments)
     try:
-        result = audit(options.files, options.dialect)
+        result = audit(_expanded(options.files), options.dialect)
     except (sources.SourceError, DialectError) as error:
         sys.stderr.write(f"{error}\n")
         return 2

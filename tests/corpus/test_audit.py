@@ -147,6 +147,16 @@ def test_exit_codes_and_the_table(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert captured.err.count("\n") == 2
 
 
+def test_patterns_that_the_shell_left_alone_are_resolved(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    written(tmp_path / "a.jsonl", record(1))
+    written(tmp_path / "b.jsonl", record(2))
+    written(tmp_path / "odd[1].jsonl", record(3))
+    assert main([str(tmp_path / "?.jsonl"), str(tmp_path / "odd[1].jsonl")]) == 0
+    assert "3 exchanges" in capsys.readouterr().out
+    assert main([str(tmp_path / "*.har")]) == 2
+    assert "cannot read" in capsys.readouterr().err
+
+
 def test_errors_of_the_user_are_sentences(tmp_path: Path) -> None:
     with pytest.raises(SourceError):
         audit([tmp_path / "nowhere"])

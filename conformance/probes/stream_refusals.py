@@ -1,11 +1,11 @@
-"""One refused request in both modes: what an error status says must not depend on whether a stream was asked for."""
+"""What concerns a stream before its first chunk: refusals in both modes, and the idempotency key that is ignored."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from conformance.probes import build
-from conformance.probes.base import Base, Effort, Group, Probe, register
+from conformance.probes.base import Ask, Base, Effort, Group, Probe, register
 from conformance.wire.strict_json import Json
 
 
@@ -16,15 +16,19 @@ def _table(base: Base) -> Iterator[Group]:
         wrong += [{"messages": "hello"}, {"model": 5}]
     for change in wrong:
         yield from build.parity(base, {**base.body(build.GREETING), **change}, usage=False)
+    header = base.dialect.convention("idempotency.header")
+    if isinstance(header, str):
+        keyed = build.post(build.streamed(base.body(build.GREETING)), ((header, "a-made-up-key"),))
+        yield Group((Ask(keyed),))
 
 
 register(
     Probe(
         "stream_refusals",
         "stream",
-        ("stream_errors",),
+        ("stream_errors", "stream"),
         table=_table,
         needs=frozenset({"streaming"}),
-        summary="Refused requests, unstreamed and streamed.",
+        summary="Refused requests, unstreamed and streamed, and a stream with an idempotency key.",
     )
 )

@@ -22,10 +22,7 @@ _BODY = {Facet.BODY}
 
 def _is_clean(exchange: Exchange) -> bool:
     """No finish_reason is empty or of another type: such a value is one rule's, and confuses the others."""
-    assembly = assembly_of(exchange)
-    return not any(True for _ in assembly.having(Irregular.FINISH_BAD)) and all(
-        choice.finish_reason != "" for choice in assembly.choices
-    )
+    return not any(True for _ in assembly_of(exchange).having(Irregular.FINISH_BAD))
 
 
 def _can_be_judged(trace: Single, terms: Terms) -> bool:

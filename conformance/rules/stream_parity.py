@@ -24,6 +24,7 @@ from conformance.rules.refusals import error_object, names
 from conformance.rules.stream_view import assembly_of, ended_unsaid, intact
 from conformance.wire.answer import Answer, Choice
 from conformance.wire.chat_request import Choosing
+from conformance.wire.deltas import Irregular
 from conformance.wire.exchange import Exchange, Facet
 from conformance.wire.strict_json import Json, is_integer, show
 from conformance.wire.traces import Parity
@@ -58,6 +59,8 @@ def _comparable(trace: Parity, terms: Terms) -> bool:
     streamed = trace.streamed
     answer = streamed.answer
     if answer is None or not answer.streamed or not _succeeded(trace, terms):
+        return False
+    if any(True for _ in assembly_of(streamed).having(Irregular.CONTENT_NOT_STRING, Irregular.REFUSAL_NOT_STRING)):
         return False
     return intact(streamed) and not assembly_of(streamed).errors and not ended_unsaid(streamed)
 
@@ -145,7 +148,7 @@ def parity_same_choices(trace: Parity, terms: Terms) -> Verdicts:
         return
     wanted = list(found.pop())
     streamed = sorted(choice.index for choice in assembly_of(trace.streamed).choices)
-    if streamed != wanted:
+    if streamed and streamed != wanted:
         yield at_sequence(trace.streamed, "/choices", f"the indices {wanted}", f"streamed: {show(streamed, 60)}")
 
 

@@ -63,7 +63,7 @@ def hidden_payload(comment: str) -> bool:
 
 
 def intact(exchange: Exchange) -> bool:
-    """No payload was lost to framing, bytes that do not decode or unreadable JSON: what the chunks add up to is what was sent."""
+    """No payload was lost to framing, bad bytes or unreadable JSON: what the chunks add up to is what was sent."""
     stream = stream_of(exchange)
     if stream.bad_utf8:
         return False

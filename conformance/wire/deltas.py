@@ -55,7 +55,7 @@ class Irregular(StrEnum):
     CALL_NAME_CHANGED = "tool-call name changed"
     CALL_FUNCTION_BAD = "tool-call function is not an object"
     ARGUMENTS_NOT_STRING = "arguments fragment is not a string"
-    FINISH_BAD = "finish_reason is not a string"
+    FINISH_BAD = "finish_reason is not a non-empty string"
     FINISH_REPEATED = "finish_reason repeated"
     FINISH_MISSING = "choice has no finish_reason"
     AFTER_FINISH = "delta after finish_reason"
@@ -359,7 +359,7 @@ class _Assembler:
     def finish(self, choice: _Choice, reason: Json, pointer: str) -> None:
         if reason is None:
             return
-        if not isinstance(reason, str):
+        if not isinstance(reason, str) or not reason:
             self.note(Irregular.FINISH_BAD, pointer, reason)
         elif choice.finish is None:
             choice.finish, choice.finish_chunk = reason, self.position

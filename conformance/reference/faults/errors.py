@@ -9,6 +9,10 @@ from conformance.reference.stages import Context, ErrorReply, Reply, Stage, faul
 from conformance.wire.strict_json import Json
 
 Envelope = dict[str, Json]
+_NAMELESS = {
+    "tool_calls.results.missing_is_named": "what the error names is not where it is looked for",
+    "tools.custom.is_accepted_or_refused": "what the error names is not where it is looked for",
+}
 
 
 def _about_the_body(context: Context) -> bool:
@@ -31,6 +35,7 @@ def _without(error: ErrorReply, *keys: str) -> ErrorReply:
     "er-unwrapped",
     at=Stage.ERROR,
     violates=["errors.envelope.has_an_error_object"],
+    entails=_NAMELESS,
     thread="https://github.com/vllm-project/vllm/issues/9426",
 )
 def unwrapped(error: ErrorReply, context: Context) -> ErrorReply:
@@ -42,6 +47,7 @@ def unwrapped(error: ErrorReply, context: Context) -> ErrorReply:
     "er-error-string",
     at=Stage.ERROR,
     violates=["errors.envelope.has_an_error_object"],
+    entails=_NAMELESS,
     thread="https://github.com/lmstudio-ai/lmstudio-bug-tracker/issues/189",
 )
 def bare_string(error: ErrorReply, context: Context) -> ErrorReply:
@@ -53,13 +59,14 @@ def bare_string(error: ErrorReply, context: Context) -> ErrorReply:
     "er-detail-422",
     at=Stage.ERROR,
     violates=["errors.envelope.has_an_error_object", "errors.bad_request.is_not_422"],
+    entails=_NAMELESS,
     thread="https://github.com/sgl-project/sglang/pull/7487",
 )
 def framework_default(error: ErrorReply, context: Context) -> ErrorReply:
     """Bad requests get the web framework's own 422 with a list of details."""
     if not _about_the_body(context):
         return error
-    found = {"loc": ["body", context.refusal.param if context.refusal else None], "msg": "bad", "type": "value_error"}
+    found = {"loc": ["body", context.refusal.param if context.refusal else None], "msg": error.body["error"]["message"]}
     return replace(error, status=422, body={"detail": [found]})
 
 
@@ -136,7 +143,12 @@ def message_is_a_list(error: ErrorReply, context: Context) -> ErrorReply:
     return _edited(error, lambda inner: {**inner, "message": [{"msg": inner["message"]}]})
 
 
-@fault("er-message-empty", at=Stage.ERROR, violates=["errors.message.is_text"])
+@fault(
+    "er-message-empty",
+    at=Stage.ERROR,
+    violates=["errors.message.is_text"],
+    entails={"tool_calls.results.missing_is_named": "an empty message names nothing"},
+)
 def message_is_empty(error: ErrorReply, context: Context) -> ErrorReply:
     """The message is an empty string."""
     return _edited(error, lambda inner: {**inner, "message": ""})
@@ -274,11 +286,12 @@ def request_id_differs(error: ErrorReply, context: Context) -> ErrorReply:
     "er-200-with-error",
     at=Stage.REPLY,
     violates=["errors.success_status.carries_no_error"],
-    condition="only bad values in the body",
+    condition="only bad values in the body, unstreamed",
 )
 def error_with_200(reply: Reply, context: Context) -> Reply:
     """Errors of the model's side are wrapped in a 200."""
-    return replace(reply, status=200) if reply.status == 400 and _about_the_body(context) else reply
+    unstreamed = reply.status == 400 and _about_the_body(context) and not context.streamed
+    return replace(reply, status=200) if unstreamed else reply
 
 
 @fault(

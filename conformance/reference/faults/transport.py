@@ -38,7 +38,6 @@ def two_objects(reply: Reply, context: Context) -> Reply:
     "tr-concatenated-for-many",
     at=Stage.REPLY,
     violates=["transport.unstreamed.is_one_object"],
-    entails={"usage.prompt_tokens.are_counted_once": "never shown: the body cannot be read"},
     dialects=("openai",),
     condition="only if n is more than 1",
 )

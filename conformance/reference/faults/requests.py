@@ -1,0 +1,312 @@
+"""Requests that are taken although they are wrong, or turned down although they are right."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from conformance.reference.faults.call_edits import skipping, turning_down
+from conformance.reference.stages import Chosen, Completion, Context, ErrorReply, Refusal, Stage, Token, fault
+from conformance.wire.strict_json import Json
+
+_LENIENT: tuple[tuple[str, str, str, tuple[str, ...], str | None], ...] = (
+    (
+        "va-model-default",
+        "requests.model.is_checked",
+        "Without a model the server's default one answers.",
+        ("model.missing", "model.type", "model.empty"),
+        None,
+    ),
+    (
+        "mt-empty-messages-accepted",
+        "requests.messages.are_checked",
+        "An empty list of messages is accepted.",
+        ("messages.empty",),
+        None,
+    ),
+    (
+        "va-messages-text",
+        "requests.messages.are_checked",
+        "Messages that are a string are accepted.",
+        ("messages.type",),
+        None,
+    ),
+    (
+        "va-messages-unbounded",
+        "requests.messages.are_bounded",
+        "Any number of messages is accepted.",
+        ("messages.count",),
+        None,
+    ),
+    (
+        "va-role-unknown",
+        "requests.role.is_checked",
+        "An unknown role is passed to the chat template.",
+        ("message.role.unknown",),
+        None,
+    ),
+    (
+        "va-content-null",
+        "requests.content.is_checked",
+        "A user message without content is accepted.",
+        ("message.content.missing",),
+        None,
+    ),
+    (
+        "va-content-bogus-part",
+        "requests.content.is_checked",
+        "A part of an unknown type is ignored.",
+        ("message.part.kind",),
+        None,
+    ),
+    (
+        "va-assistant-empty",
+        "requests.assistant_content.is_checked",
+        "An assistant message that says nothing is accepted.",
+        ("message.assistant.empty",),
+        None,
+    ),
+    (
+        "va-tool-call-id-unchecked",
+        "requests.tool_message.is_checked",
+        "A tool message needs no tool_call_id.",
+        ("message.tool_call_id.missing", "order.unknown_call_id", "order.missing_results"),
+        None,
+    ),
+    (
+        "va-name-mistyped",
+        "requests.name.is_checked",
+        "A name that is a number is accepted.",
+        ("message.name.type",),
+        None,
+    ),
+    (
+        "va-max-tokens-zero",
+        "requests.token_limit.is_checked",
+        "A token limit of 0 and less is accepted.",
+        ("max_tokens.range", "max_completion_tokens.range"),
+        "https://github.com/Continuum-AI-Corp/OrcaRouter-Lite/pull/103",
+    ),
+    (
+        "va-n-zero",
+        "requests.n.is_checked",
+        "An n of 0 is taken for 1, and any other number for what it is.",
+        ("n.range",),
+        "https://github.com/raullenchai/Rapid-MLX/issues/461",
+    ),
+    (
+        "so-too-many-accepted",
+        "requests.stop.is_checked",
+        "Five stop sequences are accepted.",
+        ("stop.count",),
+        "https://github.com/Blaizzy/mlx-vlm/pull/1069",
+    ),
+    (
+        "va-range-unchecked",
+        "requests.temperature.is_checked",
+        "Any temperature is accepted.",
+        ("temperature.range",),
+        "https://github.com/tenstorrent/vllm-tt-plugin/pull/11",
+    ),
+    (
+        "va-temperature-text",
+        "requests.temperature.is_checked",
+        "A temperature that is a string is accepted.",
+        ("temperature.type",),
+        None,
+    ),
+    ("va-top-p-unchecked", "requests.top_p.is_checked", "Any top_p is accepted.", ("top_p.range",), None),
+    ("va-seed-text", "requests.seed.is_checked", "A seed of any type is accepted.", ("seed.type",), None),
+    ("va-user-mistyped", "requests.user.is_checked", "A user of any type is accepted.", ("user.type",), None),
+    (
+        "va-penalties-unchecked",
+        "requests.penalties.are_checked",
+        "Any penalty is accepted.",
+        ("presence_penalty.range", "frequency_penalty.range"),
+        None,
+    ),
+    (
+        "va-logit-bias-unchecked",
+        "requests.logit_bias.is_checked",
+        "Biases of any size are accepted.",
+        ("logit_bias.range",),
+        "https://github.com/NVIDIA/TensorRT-LLM/pull/13518",
+    ),
+    (
+        "va-stream-text",
+        "requests.stream.is_checked",
+        "A stream that is no boolean is taken for false.",
+        ("stream.type",),
+        None,
+    ),
+    (
+        "va-stream-options-alone",
+        "requests.stream_options.need_a_stream",
+        "stream_options are ignored where nothing streams.",
+        ("stream_options.without_stream",),
+        None,
+    ),
+    (
+        "va-service-tier-unknown",
+        "requests.service_tier.is_checked",
+        "An unknown service_tier is ignored.",
+        ("service_tier.value",),
+        None,
+    ),
+    (
+        "va-reasoning-effort-unknown",
+        "requests.reasoning_effort.is_checked",
+        "An unknown reasoning_effort is ignored.",
+        ("reasoning_effort.value",),
+        None,
+    ),
+)
+"""(name, requirement, what happens, the checks that are overlooked, the public thread)."""
+
+for _name, _requirement, _says, _checks, _thread in _LENIENT:
+    fault(_name, at=Stage.REFUSAL, violates=[_requirement], thread=_thread)(skipping(_says, *_checks))
+
+
+def _has(test: Callable[[dict[str, Json]], bool]) -> Callable[[Context], bool]:
+    """Requests with a message to which the test applies."""
+    return lambda context: any(test(message) for message in context.chat.messages)
+
+
+fault(
+    "mt-developer-rejected",
+    at=Stage.REFUSAL,
+    violates=["requests.developer.is_accepted"],
+    dialects=("openai", "xerotier"),
+    thread="https://github.com/earendil-works/pi/issues/6238",
+)(
+    turning_down(
+        "The role developer is refused.",
+        _has(lambda message: message.get("role") == "developer"),
+        "invalid_value",
+        "The role 'developer' is none of system, user, assistant and tool.",
+        "messages[0].role",
+    )
+)
+fault(
+    "mt-parts-rejected",
+    at=Stage.REFUSAL,
+    violates=["requests.text_parts.are_accepted"],
+    thread="https://github.com/qualcomm/GenieX/issues/683",
+)(
+    turning_down(
+        "Content that is an array of parts is refused.",
+        _has(lambda message: isinstance(message.get("content"), list)),
+        "invalid_type",
+        "content has to be a string",
+        "messages[0].content",
+    )
+)
+fault("va-name-refused", at=Stage.REFUSAL, violates=["requests.name.is_accepted"], dialects=("openai",))(
+    turning_down(
+        "A message with a name is refused.",
+        _has(lambda message: "name" in message),
+        "unknown_parameter",
+        "There is no parameter 'name'.",
+        "messages[0].name",
+    )
+)
+
+
+def _top_p_of_one(context: Context) -> bool:
+    return context.chat.body.get("top_p") == 1 or context.chat.body.get("temperature") == 2
+
+
+fault(
+    "va-bound-refused",
+    at=Stage.REFUSAL,
+    violates=["requests.valid.is_accepted"],
+    dialects=("openai", "xerotier"),
+    condition="only at the upper bounds of temperature and top_p",
+)(
+    turning_down(
+        "The bounds of a range are refused as out of it, without a word on which.",
+        _top_p_of_one,
+        "invalid_request",
+        "Bad request.",
+    )
+)
+
+
+@fault(
+    "va-500-for-cities",
+    at=Stage.REFUSAL,
+    violates=["requests.valid.gets_no_server_error"],
+    condition="only for prompts that begin with Repeat, without tools",
+)
+def chat_template_fails(refusal: Refusal | None, context: Context) -> Refusal | None:
+    """The server fails on some prompts while it serves others."""
+    texts = [str(message.get("content")) for message in context.chat.messages]
+    plain = set(context.chat.body) <= {
+        "model",
+        "messages",
+        "max_tokens",
+        "max_completion_tokens",
+        "temperature",
+        "seed",
+    }
+    if refusal is None and plain and texts and texts[-1].startswith("Repeat exactly: ") and "data:" in texts[-1]:
+        return Refusal("internal", "template.crash", "The server had an error.")
+    return refusal
+
+
+@fault("er-400-unknown-model", at=Stage.ERROR, violates=["requests.unknown_model.gets_404"], dialects=("openai",))
+def unknown_model_is_400(error: ErrorReply, context: Context) -> ErrorReply:
+    """An unknown model is answered by 400, with a code for bad values."""
+    if context.refusal is None or context.refusal.check != "model.unknown":
+        return error
+    return ErrorReply(400, {"error": {**error.body["error"], "code": "invalid_value"}})
+
+
+@fault(
+    "er-500-unknown-model",
+    at=Stage.REFUSAL,
+    violates=["requests.unknown_model.gets_404", "requests.unknown_model.is_no_server_fault"],
+    thread="https://github.com/BerriAI/litellm/pull/29402",
+)
+def unknown_model_is_500(refusal: Refusal | None, context: Context) -> Refusal | None:
+    """An unknown model makes the server fail."""
+    unknown = refusal is not None and refusal.check == "model.unknown"
+    return Refusal("internal", "model.crash", "The upstream had an error.") if unknown else refusal
+
+
+@fault(
+    "va-streams-by-default",
+    at=Stage.DEMAND,
+    violates=["requests.stream.is_off_by_default"],
+    condition="only where stream is omitted, and tools and formats are",
+)
+def streams_by_default(demand: dict[str, Json], context: Context) -> dict[str, Json]:
+    """Without stream, small plain requests are streamed."""
+    usual = {"model", "messages", "max_tokens", "max_completion_tokens", "temperature", "seed", "user"}
+    return {**demand, "stream": True} if set(demand) <= usual and "user" in demand else demand
+
+
+@fault(
+    "so-leak-stop",
+    at=Stage.COMPLETION,
+    violates=["requests.stop.is_not_in_the_text"],
+    thread="https://github.com/mzau/mlx-knife/issues/68",
+)
+def stop_sequence_stays(completion: Completion, context: Context) -> Completion:
+    """The stop sequence is left at the end of the text that it ended."""
+    stops = context.chat.stops
+    if not stops or context.chat.wants_logprobs:
+        return completion
+    changed = []
+    for chosen in completion.choices:
+        if chosen.finish_reason == "stop" and chosen.content and not chosen.calls:
+            data = chosen.content.encode() + stops[0].encode()
+            chosen = Chosen(chosen.index, (Token(data),), finish_reason="stop")
+        changed.append(chosen)
+    return Completion(
+        completion.id,
+        completion.created,
+        completion.model,
+        tuple(changed),
+        completion.prompt_tokens,
+        completion.completion_tokens,
+    )

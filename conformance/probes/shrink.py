@@ -156,18 +156,39 @@ def form_of(trace: Trace) -> Form | None:
     return None
 
 
-def guard(original: Body) -> Callable[[Body], bool]:
-    """What every smaller body must keep: the model, a message if there was one, and a bound on generated tokens.
+def _messages_are_whole(body: Body) -> bool:
+    """There are messages, each with a role and something said."""
+    found = body.get("messages")
+    return isinstance(found, list) and bool(found) and all(map(_is_whole_message, found))
 
-    Whether the request is otherwise fine is left to the rule, which reads from the request what it demands.
+
+def _is_whole_message(item: Json) -> bool:
+    return isinstance(item, dict) and isinstance(item.get("role"), str) and ("content" in item or "tool_calls" in item)
+
+
+def _tools_are_whole(body: Body) -> bool:
+    """There are no tools, or each has a type and a name."""
+    found = body.get("tools", [])
+    return isinstance(found, list) and all(map(_is_whole_tool, found))
+
+
+def _is_whole_tool(item: Json) -> bool:
+    kind = item.get("type") if isinstance(item, dict) else None
+    inner = item.get(kind) if isinstance(kind, str) else None
+    return isinstance(inner, dict) and isinstance(inner.get("name"), str) and bool(inner["name"])
+
+
+def guard(original: Body) -> Callable[[Body], bool]:
+    """What every smaller body must keep: the model, the bound on tokens, and whole messages and tools if they were whole.
+
+    That spares the requests which any endpoint would turn down for another reason. Whether the request is otherwise
+    fine is left to the rule, which reads from the request what it demands.
     """
+    whole = [check for check in (_messages_are_whole, _tools_are_whole) if check(original)]
 
     def valid(body: Body) -> bool:
-        if "model" in original and body.get("model") != original["model"]:
-            return False
-        if isinstance(original.get("messages"), list) and original["messages"] and not body.get("messages"):
-            return False
-        return all(body.get(name) == original[name] for name in _LIMITS if name in original)
+        kept = all(body.get(name) == original[name] for name in ("model", *_LIMITS) if name in original)
+        return kept and all(check(body) for check in whole)
 
     return valid
 

@@ -51,11 +51,16 @@ def campaign(*faults: Change, ids: frozenset[str] = frozenset({OBJECT}), **more:
     return Campaign(Settings(**settings), transport, OPENAI, CATALOGUE, ids, **others)
 
 
-def run(*faults: Change, **more: Any) -> Campaign:
+def sent(*faults: Change, **more: Any) -> Campaign:
     made = campaign(*faults, **more)
     made.preflight()
     made.plan()
     made.gather()
+    return made
+
+
+def run(*faults: Change, **more: Any) -> Campaign:
+    made = sent(*faults, **more)
     made.judge()
     return made
 
@@ -221,16 +226,16 @@ def test_a_selection_judges_what_it_requires_and_sends_no_more_than_all() -> Non
     made.preflight()
     made.gather()
     assert {judgement.requirement for judgement in made.judge()} == {OBJECT, needed}
-    assert made.counts.requests < run(ids=every_id(), probes=frozenset()).counts.requests
+    assert made.counts.requests < sent(ids=every_id(), probes=frozenset()).counts.requests
 
 
 def test_without_bad_keys_none_are_sent() -> None:
-    made = run(ids=every_id(), probes=frozenset(), bad_keys=False)
+    made = sent(ids=every_id(), probes=frozenset(), bad_keys=False)
     assert {exchange.request.auth for exchange in made.exchanges} <= {"key", "x-api-key"}
 
 
 def test_excluded_capabilities_are_not_asked_for() -> None:
-    made = run(ids=every_id(), probes=frozenset(), without_capabilities=frozenset({"streaming"}))
+    made = sent(ids=every_id(), probes=frozenset(), without_capabilities=frozenset({"streaming"}))
     assert "streaming" not in made.capabilities
     streams = [
         exchange

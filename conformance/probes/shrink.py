@@ -179,7 +179,7 @@ def _is_whole_tool(item: Json) -> bool:
 
 
 def guard(original: Body) -> Callable[[Body], bool]:
-    """What every smaller body must keep: the model, the bound on tokens, and whole messages and tools if they were whole.
+    """What every smaller body must keep: the model, the bound on tokens, whole messages and tools if they were so.
 
     That spares the requests which any endpoint would turn down for another reason. Whether the request is otherwise
     fine is left to the rule, which reads from the request what it demands.

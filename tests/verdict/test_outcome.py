@@ -43,6 +43,12 @@ def test_the_gate(fail_on, outcome):
     assert outcome_of([broken("tools.a")], row, gate=Gate(Level(fail_on))).outcome == outcome
 
 
+def test_what_lies_below_the_gate_is_told():
+    rows = [requirement(f"tools.{name}", "SHOULD") for name in "ab"]
+    assert outcome_of([broken("tools.a"), held("tools.b")], *rows).reason == "no MUST is violated, and 1 SHOULD is"
+    assert outcome_of([broken(row.id) for row in rows], *rows).reason == "no MUST is violated, and 2 SHOULD are"
+
+
 def test_a_violated_may_never_gates():
     row = requirement("tools.a", "MAY")
     assert outcome_of([broken("tools.a")], row, gate=Gate(Level.SHOULD)).outcome is Outcome.CONFORMANT

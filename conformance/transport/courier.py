@@ -23,6 +23,8 @@ BAD_KEYS = 6
 """Requests with a wrong key or none, in one run: providers lock accounts that send many."""
 SILENCE = 12
 """Exchanges in a row without any status, after which the endpoint is taken for gone."""
+BUSY = 5
+"""Requests in a row that were answered by 429 to the last retry, after which the run ends."""
 _SLICE = 0.2
 _KEYLESS = frozenset({"none", "as_given"})
 _STORED = "/chat/completions/"
@@ -99,6 +101,7 @@ class Courier:
         self._serial = serial
         self._resume_at = 0.0
         self._silent = 0
+        self._busy = 0
         self._bad_keys = 0
         self._closed = False
         self._memo: dict[MemoKey, Exchange] = {}
@@ -185,7 +188,17 @@ class Courier:
                     self._resume_at = max(self._resume_at, self._transport.now() + pause)
             else:
                 self._sleep(pause)
+        self._count_refusals(last)
         return last
+
+    def _count_refusals(self, last: Exchange | None) -> None:
+        """An endpoint that answers 429 through all retries, time and again, has had enough: so has the run."""
+        if last is None:
+            return
+        with self._lock:
+            self._busy = self._busy + 1 if last.status == 429 else 0
+            if self._busy >= BUSY and self.stopped is None:
+                self.stopped = f"the endpoint answered 429 to {BUSY} requests in a row, retries included"
 
     def _refuse(self, request: Request, why: str) -> Exchange:
         """Record that a request was not sent, and why."""

@@ -152,8 +152,8 @@ class HttpTransport:
 
 def _outgoing(fields: Headers, url: httpcore.URL, body: bytes | None) -> list[tuple[bytes, bytes]]:
     """The fields as bytes, with what HTTP/1.1 itself asks for."""
-    host = url.host if url.port is None else b"%b:%d" % (url.host, url.port)
-    framed = [(b"Host", host)]
+    host = b"[%b]" % url.host if b":" in url.host else url.host
+    framed = [(b"Host", host if url.port is None else b"%b:%d" % (host, url.port))]
     framed += [(name.encode("ascii"), value.encode("utf-8")) for name, value in fields]
     if body is not None:
         framed.append((b"Content-Length", b"%d" % len(body)))

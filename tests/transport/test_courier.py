@@ -7,7 +7,7 @@ from email.utils import format_datetime
 
 import pytest
 
-from conformance.transport.courier import BAD_KEYS, SILENCE, Courier, Limits
+from conformance.transport.courier import BAD_KEYS, BUSY, SILENCE, Courier, Limits
 from conformance.transport.memory import EPOCH, MemoryTransport
 from conformance.transport.retries import Patience, asked_pause
 from conformance.wire.exchange import End, Exchange, Request
@@ -235,6 +235,19 @@ def test_an_endpoint_that_went_silent_is_not_asked_for_ever() -> None:
         courier.send(chat(str(number)))
     assert transport.asked == SILENCE
     assert "no answer" in (courier.stopped or "")
+
+
+def test_an_endpoint_that_has_had_enough_is_left_alone() -> None:
+    endpoint = always(error(429))
+    courier = Courier(endpoint.transport())
+    answers = [courier.send(chat(str(number))) for number in range(20)]
+    assert [answer is not None for answer in answers] == [True] * BUSY + [False] * (20 - BUSY)
+    assert len(endpoint.requests) == 4 * BUSY
+    assert "429" in (courier.stopped or "")
+    recovering = Endpoint(lambda request, number: completion() if number % 8 == 7 else error(429))
+    courier = Courier(recovering.transport())
+    for number in range(20):
+        assert courier.send(chat(str(number))) is not None
 
 
 def test_concurrency_is_bounded() -> None:

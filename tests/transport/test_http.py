@@ -8,10 +8,11 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import httpcore
 import pytest
 
 from conformance.transport.base import Access, Timeouts, header_fields, join_url
-from conformance.transport.http import HttpTransport, check_url, is_loopback
+from conformance.transport.http import HttpTransport, _outgoing, check_url, is_loopback
 from conformance.wire.exchange import End, Exchange, Facet, Request, header_values
 from tests.toy_servers import Answer, Toy, answering, chunk, chunked_head, reply, reset, serve
 
@@ -104,6 +105,19 @@ def test_a_whole_answer_is_kept_as_it_came() -> None:
     assert head.startswith(b"get /v1/models?limit=1 http/1.1\r\n")
     assert b"accept-encoding: identity\r\n" in head
     assert f"authorization: bearer {KEY}".encode() in head
+
+
+@pytest.mark.parametrize(
+    ("base", "host"),
+    [
+        ("http://127.0.0.1:1/v1", b"127.0.0.1:1"),
+        ("http://[::1]:8000/v1", b"[::1]:8000"),
+        ("https://api.example.com/v1", b"api.example.com"),
+    ],
+)
+def test_the_host_field_names_the_origin(base: str, host: bytes) -> None:
+    fields = _outgoing((), httpcore.URL(join_url(base, "/models")), None)
+    assert fields == [(b"Host", host)]
 
 
 def test_pieces_carry_their_arrival_times() -> None:

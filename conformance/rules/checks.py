@@ -9,7 +9,7 @@ from math import isfinite
 from conformance.rules.base import Terms
 from conformance.rules.blemishes import Blemish, blemishes, number_fault
 from conformance.wire.chat_request import ChatRequest
-from conformance.wire.exchange import Exchange
+from conformance.wire.exchange import Exchange, header_values
 from conformance.wire.strict_json import Json, is_integer, is_number
 
 _LONGEST_PROMPT = 12_000
@@ -51,6 +51,13 @@ def lone_blemish(chat: ChatRequest, terms: Terms) -> Blemish | None:
 
 NOT_ABOUT_THE_BODY = frozenset({401, 402, 403, 404, 407, 429})
 """Credentials, credit, routes and rates."""
+
+
+def keyed_chat(exchange: Exchange) -> ChatRequest | None:
+    """The request of an exchange that carried the run's key, strict JSON, and no content type of its own."""
+    request = exchange.request
+    usual = request.auth == "key" and not header_values(request.headers, "content-type")
+    return request.chat if usual and not request.document.problems else None
 
 
 def lone(exchange: Exchange, terms: Terms) -> Blemish | None:

@@ -16,19 +16,20 @@ from conformance.rules.base import (
     Verdicts,
     at_body,
     at_chunk,
+    at_sequence,
     at_status,
     fold,
     rule,
 )
 from conformance.rules.blemishes import blemishes
-from conformance.rules.checks import NOT_ABOUT_THE_BODY, lone, plainer, undoubtedly_valid
+from conformance.rules.checks import NOT_ABOUT_THE_BODY, keyed_chat, plainer, undoubtedly_valid
 from conformance.rules.conditions import COMPLETION, ok
-from conformance.rules.refusals import carries_error, error_object
+from conformance.rules.refusals import error_object
 from conformance.wire.chat_request import ChatRequest
-from conformance.wire.exchange import Exchange, Facet, header_values
+from conformance.wire.exchange import Exchange, Facet
 from conformance.wire.refusal import refusal_of, top_field
-from conformance.wire.strict_json import show
-from conformance.wire.traces import Single
+from conformance.wire.strict_json import equal, is_integer, show
+from conformance.wire.traces import Contrast, Single
 
 _STATUS = (Facet.REQUEST, Facet.STATUS)
 _BODY = (Facet.REQUEST, Facet.STATUS, Facet.BODY)
@@ -37,22 +38,16 @@ _EXCUSED = ("context_length_exceeded", "max_input_tokens_exceeded", "content_fil
 
 
 _ABOUT_THE_MODEL_OR_PROMPT = re.compile(
-    r"unsupported|not[ _](?:supported|support|available|allowed for this model)|(?:context|prompt) (?:length|window|size)|too long"
-    r"|too many tokens|content[ _](?:policy|filter|management)|moderat|safety|api[ _-]key|credential|credit|billing|quota",
+    r"unsupported|not[ _](?:supported|support|available|allowed for this model)|too (?:long|many tokens)"
+    r"|(?:context|prompt) (?:length|window|size)|content[ _](?:policy|filter|management)|moderat|safety"
+    r"|api[ _-]key|credential|credit|billing|quota",
     re.I,
 )
 """What a refusal says that has nothing to do with the form of the request."""
 
 
-def _keyed_chat(exchange: Exchange) -> ChatRequest | None:
-    """The request of an exchange that carried the run's key and no content type of its own."""
-    request = exchange.request
-    usual = request.auth == "key" and not header_values(request.headers, "content-type")
-    return request.chat if usual and not request.document.problems else None
-
-
 def _is_valid(trace: Single, terms: Terms) -> bool:
-    chat = _keyed_chat(trace.exchange)
+    chat = keyed_chat(trace.exchange)
     return chat is not None and undoubtedly_valid(chat, terms)
 
 
@@ -113,7 +108,7 @@ class ValidGetsNoServerError:
 
     def step(self, state: _Healths, exchange: Exchange, terms: Terms) -> _Healths:
         """Count what is served, and note server errors."""
-        chat = _keyed_chat(exchange)
+        chat = keyed_chat(exchange)
         if chat is None:
             return state
         known = state.get(exchange.origin, _Health())
@@ -150,7 +145,7 @@ def _accepts(requirement: str, uses: Callable[[ChatRequest], bool], title: str) 
     """Register the rule that requests with a documented form, valid without it, are accepted."""
 
     def when(trace: Single, terms: Terms) -> bool:
-        chat = _keyed_chat(trace.exchange)
+        chat = keyed_chat(trace.exchange)
         if chat is None or not uses(chat) or None in chat.body.values() or blemishes(chat.body, terms.dialect):
             return False
         return undoubtedly_valid(ChatRequest(plainer(chat.body)), terms)
@@ -190,54 +185,102 @@ _accepts(
 )
 
 
-def _refuses(requirement: str, title: str, *about: str) -> None:
-    """Register the rule that a request with this fault gets no completion."""
-
-    def when(trace: Single, terms: Terms) -> bool:
-        chat = _keyed_chat(trace.exchange)
-        return chat is not None and any(item.about in about for item in blemishes(chat.body, terms.dialect))
-
-    def check(trace: Single, terms: Terms) -> Verdicts:
-        exchange, chat = trace.exchange, trace.exchange.request.chat
-        faults = [item for item in blemishes(chat.body if chat else {}, terms.dialect) if item.about in about]
-        if ok(exchange) and not carries_error(exchange):
-            for item in faults[:3]:
-                yield at_status(exchange, f"400, as {item.path} is wrong: {item.kind.replace('_', ' ')}")
-        elif (exchange.status or 0) >= 500:
-            yield Vacuous(Reason.TRANSPORT, f"status {exchange.status}")
-        elif exchange.status in NOT_ABOUT_THE_BODY or lone(exchange, terms) is None:
-            yield Vacuous(Reason.NO_CONTROL, f"status {exchange.status}, which something else may have caused")
-
-    check.__doc__ = title
-    rule(requirement, on=Single, reads=_BODY, when=when)(check)
+_HUGE = 1_000_000
+"""Tokens: more than any model generates."""
 
 
-_refuses("requests.model.is_checked", "A missing, mistyped or empty model is refused.", "model")
-_refuses("requests.messages.are_checked", "Missing, mistyped or empty messages are refused.", "messages")
-_refuses("requests.messages.are_bounded", "More messages than are allowed are refused.", "messages_count")
-_refuses("requests.role.is_checked", "An unknown, mistyped or missing role is refused.", "role")
-_refuses("requests.content.is_checked", "System and user messages need text or well-formed parts.", "content")
-_refuses("requests.assistant_content.is_checked", "An assistant message needs content or calls.", "assistant_content")
-_refuses("requests.tool_message.is_checked", "A tool message needs content and tool_call_id.", "tool_message")
-_refuses("requests.name.is_checked", "A message's name that is no string is refused.", "name")
-_refuses("requests.token_limit.is_checked", "A token limit that is no positive integer is refused.", "token_limit")
-_refuses("requests.n.is_checked", "An n that is no integer in the documented range is refused.", "n")
-_refuses("requests.stop.is_checked", "A stop that is no string and no short list of strings is refused.", "stop")
-_refuses("requests.temperature.is_checked", "A temperature out of range or mistyped is refused.", "temperature")
-_refuses("requests.top_p.is_checked", "A top_p out of range or mistyped is refused.", "top_p")
-_refuses("requests.seed.is_checked", "A seed that is no integer is refused.", "seed")
-_refuses("requests.user.is_checked", "A user that is no string is refused.", "user")
-_refuses("requests.penalties.are_checked", "Penalties out of range or mistyped are refused.", "penalties")
-_refuses("requests.logit_bias.is_checked", "A logit_bias that is no map of tokens to biases is refused.", "logit_bias")
-_refuses("requests.stream.is_checked", "A stream that is no boolean is refused.", "stream")
-_refuses("requests.stream_options.need_a_stream", "stream_options without a stream are refused.", "stream_options")
-_refuses("requests.service_tier.is_checked", "An unknown service_tier is refused.", "service_tier")
-_refuses("requests.reasoning_effort.is_checked", "An unknown reasoning_effort is refused.", "reasoning_effort")
+def _huge_limit(trace: Single, terms: Terms) -> bool:
+    """A request that is valid but for a token limit over every cap, or over the cap that its model's row gives."""
+    chat = keyed_chat(trace.exchange)
+    fields = [
+        key for key in ("max_tokens", "max_completion_tokens") if chat is not None and is_integer(chat.body.get(key))
+    ]
+    if chat is None or len(fields) != 1 or chat.body[fields[0]] <= _cap(chat, terms):
+        return False
+    return undoubtedly_valid(ChatRequest({**chat.body, fields[0]: 64}), terms)
+
+
+def _cap(chat: ChatRequest, terms: Terms) -> int:
+    row = terms.facts.row(chat.model) or {}
+    metadata = row.get(str(terms.dialect.convention("model.metadata")))
+    for key in terms.dialect.convention("model.cap_keys") or ():
+        if isinstance(metadata, dict) and is_integer(metadata.get(key)):
+            return min(_HUGE, int(metadata[key]))
+    return _HUGE
+
+
+@rule("requests.huge_token_limit.is_refused", on=Single, reads=_BODY, when=_huge_limit)
+def huge_token_limit_is_refused(trace: Single, terms: Terms) -> Verdicts:
+    """A token limit over the model's cap is refused, not lowered without a word."""
+    status = trace.exchange.status or 0
+    if trace.exchange.answer is not None:
+        yield at_status(trace.exchange, "400 for a token limit over the model's cap")
+    elif status >= 500 or status in NOT_ABOUT_THE_BODY:
+        yield Vacuous(Reason.TRANSPORT, f"status {status}")
+
+
+@rule("requests.huge_token_limit.is_clamped", on=Single, reads=_BODY, when=_huge_limit)
+def huge_token_limit_is_clamped(trace: Single, terms: Terms) -> Verdicts:
+    """A token limit over the model's cap is lowered to it."""
+    yield from _not_refused(trace.exchange, "a token limit over the model's cap is lowered to it")
+
+
+def _not_refused(exchange: Exchange, expected: str) -> Verdicts:
+    if exchange.status in (400, 422):
+        yield at_status(exchange, expected)
+    elif not ok(exchange):
+        yield Vacuous(Reason.TRANSPORT, f"status {exchange.status}")
+
+
+def _both_limits(trace: Single, terms: Terms) -> bool:
+    """A request that is valid with either of its two token limits."""
+    chat = keyed_chat(trace.exchange)
+    if chat is None or not all(is_integer(chat.body.get(key)) for key in ("max_tokens", "max_completion_tokens")):
+        return False
+    kept = {key: value for key, value in chat.body.items() if key != "max_completion_tokens"}
+    return undoubtedly_valid(ChatRequest(kept), terms)
+
+
+@rule("requests.both_token_limits.are_accepted", on=Single, reads=_STATUS, when=_both_limits)
+def both_token_limits_are_accepted(trace: Single, terms: Terms) -> Verdicts:
+    """Both token limits may be given; the newer one goes first."""
+    yield from _not_refused(trace.exchange, "both token limits may be given")
+
+
+_PART_TOKENS = 8
+"""What a part may count more than a string, in tokens."""
+
+
+def _is_spelled_in_parts(trace: Contrast, terms: Terms) -> bool:
+    """Two requests that are one and the same once text parts are strings."""
+    chats = [exchange.request.chat for exchange in trace.exchanges]
+    bodies = [chat.body for chat in chats if chat is not None]
+    return (
+        len(bodies) == 2
+        and not equal(bodies[0], bodies[1])
+        and equal(plainer(bodies[0]), plainer(bodies[1]))
+        and (trace.about.endswith("/content"))
+    )
+
+
+@rule("requests.text_parts.equal_a_string", on=Contrast, reads=_BODY, values=("usage",), when=_is_spelled_in_parts)
+def text_parts_equal_a_string(trace: Contrast, terms: Terms) -> Verdicts:
+    """A text counts about the same as a string and as a part."""
+    counts: list[int] = []
+    for exchange in trace.exchanges:
+        usage = exchange.answer.usage if exchange.answer is not None else None
+        count = usage.get("prompt_tokens") if isinstance(usage, dict) else None
+        if is_integer(count):
+            counts.append(count)
+    if len(counts) != 2:
+        yield Vacuous(Reason.NO_CONTROL, "not both were answered and counted")
+    elif abs(counts[0] - counts[1]) > _PART_TOKENS:
+        yield at_sequence(trace.variant, "/usage/prompt_tokens", f"about {counts[0]}", str(counts[1]))
 
 
 def _asks_for_unknown_model(trace: Single, terms: Terms) -> bool:
     """The model is well-formed and not in the list of models, and the rest is valid."""
-    chat = _keyed_chat(trace.exchange)
+    chat = keyed_chat(trace.exchange)
     if chat is None or not isinstance(chat.model, str) or not chat.model or terms.facts.models is None:
         return False
     listed = terms.facts.row(chat.model) is not None or chat.model == terms.facts.model
@@ -274,7 +317,7 @@ def unknown_model_is_no_server_fault(trace: Single, terms: Terms) -> Verdicts:
     reads=_BODY,
     when=lambda trace, terms: (
         ok(trace.exchange)
-        and (chat := _keyed_chat(trace.exchange)) is not None
+        and (chat := keyed_chat(trace.exchange)) is not None
         and ("stream" not in chat.body or chat.body["stream"] is False)
     ),
 )

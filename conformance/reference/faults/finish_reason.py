@@ -133,6 +133,7 @@ def cut_text_is_stop(completion: Completion, context: Context) -> Completion:
     "fr-length-hidden-by-stop-streamed",
     at=Stage.CHUNKS,
     violates=["finish_reason.cut_json.is_length"],
+    entails={"stream.parity.same_finish_reason": "unstreamed, it is called length"},
     thread="https://github.com/juspay/neurolink/pull/1709",
     condition="only streamed structured output",
 )
@@ -150,6 +151,7 @@ def cut_json_is_stop(payloads: Payloads, context: Context) -> Payloads:
     "fr-length-hidden-by-tools",
     at=Stage.COMPLETION,
     violates=["finish_reason.cut_arguments.are_length"],
+    entails={"tool_calls.arguments.hold_an_object": "nothing says any more that the arguments are cut"},
     thread="https://github.com/vllm-project/vllm/issues/53269",
 )
 def cut_call_is_tool_calls(completion: Completion, context: Context) -> Completion:
@@ -176,6 +178,7 @@ def calls_are_stop(completion: Completion, context: Context) -> Completion:
     "fr-stop-with-required",
     at=Stage.BODY,
     violates=["finish_reason.required_call.is_tool_calls"],
+    entails={"stream.parity.same_finish_reason": "streamed, it is called tool_calls"},
     thread="https://github.com/vllm-project/vllm/pull/25054",
     condition="only unstreamed",
 )
@@ -210,6 +213,7 @@ def named_is_function_call(completion: Completion, context: Context) -> Completi
     "fr-named-differs-streamed",
     at=Stage.CHUNKS,
     violates=["finish_reason.named_call.is_the_same_in_both_modes"],
+    entails={"stream.parity.same_finish_reason": "the named call is one of all that are compared"},
     thread="https://github.com/vllm-project/vllm/pull/25054",
     condition="only streamed",
 )

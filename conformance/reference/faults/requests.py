@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from conformance.reference.faults.call_edits import skipping, turning_down
 from conformance.reference.stages import Chosen, Completion, Context, ErrorReply, Refusal, Stage, Token, fault
@@ -164,6 +165,66 @@ _LENIENT: tuple[tuple[str, str, str, tuple[str, ...], str | None], ...] = (
 
 for _name, _requirement, _says, _checks, _thread in _LENIENT:
     fault(_name, at=Stage.REFUSAL, violates=[_requirement], thread=_thread)(skipping(_says, *_checks))
+
+fault(
+    "va-huge-limit-clamped",
+    at=Stage.REFUSAL,
+    violates=["requests.huge_token_limit.is_refused"],
+    dialects=("openai", "aurous"),
+)(
+    skipping(
+        "A token limit over the cap is lowered in silence.", "max_tokens.above_cap", "max_completion_tokens.above_cap"
+    )
+)
+
+
+def _over_every_cap(context: Context) -> bool:
+    return (context.chat.token_limit or 0) >= 10**6
+
+
+fault(
+    "va-huge-limit-refused",
+    at=Stage.REFUSAL,
+    violates=["requests.huge_token_limit.is_clamped"],
+    dialects=("xerotier",),
+)(
+    turning_down(
+        "A token limit over the cap is refused.",
+        _over_every_cap,
+        "invalid_request",
+        "max_tokens is too large.",
+        "max_tokens",
+    )
+)
+
+
+def _both_limits(context: Context) -> bool:
+    return {"max_tokens", "max_completion_tokens"} <= context.chat.body.keys()
+
+
+fault(
+    "va-both-limits-refused",
+    at=Stage.REFUSAL,
+    violates=["requests.both_token_limits.are_accepted"],
+    dialects=("xerotier",),
+)(
+    turning_down(
+        "Both token limits at once are refused.",
+        _both_limits,
+        "invalid_request",
+        "max_tokens and max_completion_tokens cannot both be set.",
+        "max_tokens",
+    )
+)
+
+
+@fault(
+    "mt-parts-stringified", at=Stage.COMPLETION, violates=["requests.text_parts.equal_a_string"], dialects=("openai",)
+)
+def parts_are_stringified(completion: Completion, context: Context) -> Completion:
+    """An array of parts goes into the prompt as the text of its JSON."""
+    parts = sum(isinstance(message.get("content"), list) for message in context.chat.messages)
+    return replace(completion, prompt_tokens=completion.prompt_tokens + 20 * parts)
 
 
 def _has(test: Callable[[dict[str, Json]], bool]) -> Callable[[Context], bool]:

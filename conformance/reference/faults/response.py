@@ -112,6 +112,7 @@ _body_fault(
     "response.choices.are_n",
     lambda body, context: {**body, "choices": body["choices"][:1]},
     "However large n is, there is one choice.",
+    entails={"stream.parity.same_choices": "streamed, there are n"},
     dialects=("openai",),
 )
 _body_fault(
@@ -165,6 +166,7 @@ _body_fault(
         ],
     },
     "A short text stands under delta, as in a stream.",
+    entails={"stream.parity.same_kinds_of_content": "the text is seen in the stream alone"},
     condition="only plain text of one to thirty characters",
 )
 
@@ -202,6 +204,7 @@ _body_fault(
         )
     ),
     "The content is an array of parts.",
+    entails={"stream.parity.same_kinds_of_content": "the text is seen in the stream alone"},
 )
 _body_fault(
     "ro-refusal-missing",
@@ -285,8 +288,9 @@ def _with_text(chosen: Chosen, text: str) -> Chosen:
     "ro-null-content",
     at=Stage.BODY,
     violates=["response.content.is_not_null_alone"],
+    entails={"stream.parity.same_kinds_of_content": "the text is seen in the stream alone"},
     dialects=("openai",),
-    condition="only for the shortest greeting",
+    condition="only if n is more than 1, unstreamed",
 )
 def text_goes_elsewhere(body: Body, context: Context) -> Body:
     """A whole answer stands in reasoning_content, and content is null."""

@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from conformance.catalogue.loader import load
+from conformance.cli import main
 from tests.command_line import environment
 
 HEAVY = ("pytest", "hypothesis", "schemathesis", "httpx", "httpcore", "uvicorn", "starlette")
@@ -95,8 +96,6 @@ def test_faults_lists_what_serve_knows(cli):
         (["run", "--base-url", "http://127.0.0.1:1/v1", "--api-key-env", "sk-abc"], "a key is never an argument"),
         (["run", "--base-url", "http://127.0.0.1:1/v1", "--api-key-env", "NOT_SET"], "NOT_SET is not set"),
         (["run", "--base-url", "http://127.0.0.1:1/v1", "--fault", "x"], "--fault is for the embedded endpoint"),
-        (["run", "--fault", "no-such-fault"], "--fault: nothing is called 'no-such-fault'"),
-        (["run", "--probe", "no-such-probe"], "--probe: nothing is called 'no-such-probe'"),
         (["run", "--effort", "huge"], "'huge' is not one of"),
         (["run", "--concurrency", "0"], "--concurrency: 0 is not above 0"),
         (["run", "--rate", "fast"], "--rate: 'fast' is no number of requests per second"),
@@ -110,13 +109,33 @@ def test_faults_lists_what_serve_knows(cli):
         (["nonsense"], "No such command 'nonsense'"),
     ],
 )
-def test_one_sentence_for_each_problem(cli, arguments, said):
+def test_one_sentence_for_each_problem(arguments, said, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for name in ("OPENAI_BASE_URL", "OPENAI_API_KEY", "OPENAI_MODEL", "NOT_SET"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(SystemExit) as end:
+        main(arguments)
+    out, errors = capsys.readouterr()
+    assert end.value.code == 2, out + errors
+    assert said in errors
+    assert len(errors.strip().splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["run", "tool_chioce"], "did you mean tool_choice"),
+        (["run", "--fault", "no-such-fault"], "--fault: nothing is called 'no-such-fault'"),
+        (["run", "--probe", "no-such-probe"], "--probe: nothing is called 'no-such-probe'"),
+        (["nonsense"], "No such command 'nonsense'"),
+    ],
+)
+def test_a_problem_is_exit_code_2_of_the_process(cli, arguments, said):
     done = cli(*arguments)
-    lines = done.stderr.strip().splitlines()
-    assert done.returncode == 2, done.stderr
+    assert done.returncode == 2
     assert said in done.stderr
     assert "Traceback" not in done.stderr
-    assert len(lines) == 1, lines
     assert list(cli.cwd.iterdir()) == []
 
 

@@ -53,7 +53,10 @@ def natural_end_is_eos(completion: Completion, context: Context) -> Completion:
 def second_end_is_eos(completion: Completion, context: Context) -> Completion:
     """The natural end of all choices but the first is called eos."""
     return _ending(
-        completion, context, lambda chosen, where: chosen.finish_reason == "stop" and chosen.index > 0, "eos"
+        completion,
+        context,
+        lambda chosen, where: chosen.finish_reason == "stop" and chosen.index > 0 and not chosen.calls,
+        "eos",
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from conformance.reference.faults.call_edits import skipping, turning_down
+from conformance.reference.models_list import find
 from conformance.reference.stages import Chosen, Completion, Context, ErrorReply, Refusal, Stage, Token, fault
 from conformance.wire.strict_json import Json
 
@@ -293,23 +294,15 @@ fault(
 
 
 @fault(
-    "va-500-for-cities",
+    "va-500-for-counting",
     at=Stage.REFUSAL,
     violates=["requests.valid.gets_no_server_error"],
-    condition="only for prompts that begin with Repeat, without tools",
+    condition="only for prompts that ask to count",
 )
-def chat_template_fails(refusal: Refusal | None, context: Context) -> Refusal | None:
+def some_prompts_fail(refusal: Refusal | None, context: Context) -> Refusal | None:
     """The server fails on some prompts while it serves others."""
     texts = [str(message.get("content")) for message in context.chat.messages]
-    plain = set(context.chat.body) <= {
-        "model",
-        "messages",
-        "max_tokens",
-        "max_completion_tokens",
-        "temperature",
-        "seed",
-    }
-    if refusal is None and plain and texts and texts[-1].startswith("Repeat exactly: ") and "data:" in texts[-1]:
+    if refusal is None and context.route == "POST /chat/completions" and texts and texts[-1].startswith("Count"):
         return Refusal("internal", "template.crash", "The server had an error.")
     return refusal
 
@@ -330,7 +323,8 @@ def unknown_model_is_400(error: ErrorReply, context: Context) -> ErrorReply:
 )
 def unknown_model_is_500(refusal: Refusal | None, context: Context) -> Refusal | None:
     """An unknown model makes the server fail."""
-    unknown = refusal is not None and refusal.check == "model.unknown"
+    named = context.chat.model
+    unknown = refusal.check == "model.unknown" if refusal is not None else isinstance(named, str) and not find(named)
     return Refusal("internal", "model.crash", "The upstream had an error.") if unknown else refusal
 
 
@@ -338,7 +332,12 @@ def unknown_model_is_500(refusal: Refusal | None, context: Context) -> Refusal |
     "va-streams-by-default",
     at=Stage.DEMAND,
     violates=["requests.stream.is_off_by_default"],
-    condition="only where stream is omitted, and tools and formats are",
+    entails={
+        "transport.unstreamed.content_type": "what was to be JSON is an event stream",
+        "transport.unstreamed.is_one_object": "what was to be JSON is an event stream",
+        "usage.object.is_present": "a stream counts nothing unasked",
+    },
+    condition="only small plain requests that name a user",
 )
 def streams_by_default(demand: dict[str, Json], context: Context) -> dict[str, Json]:
     """Without stream, small plain requests are streamed."""

@@ -15,7 +15,7 @@ from conformance.probes.base import Ask, Base, Effort
 from conformance.probes.build import get, post
 from conformance.wire.exchange import End, Exchange, Request
 from conformance.wire.facts import Facts, derive
-from conformance.wire.strict_json import Json, show
+from conformance.wire.strict_json import Json
 
 REQUESTS = 8
 """At most so many."""
@@ -241,17 +241,3 @@ def preflight(
         ),
         tuple(flight.asks),
     )
-
-
-def describe(facts: Facts) -> str:
-    """What preflight found out, in one line for people."""
-
-    def said(value: bool | None, yes: str, no: str) -> list[str]:
-        return [] if value is None else [yes if value else no]
-
-    parts = [f"model {show(facts.model)}", f"token limit {facts.token_limit_field or 'not accepted'}"]
-    parts += said(facts.deterministic, "equal requests get equal answers", "equal requests get different answers")
-    parts += said(facts.key_required, "a key is required", "no key is required")
-    if facts.reasoning_tokens:
-        parts.append(f"{facts.reasoning_tokens} tokens before any text")
-    return ", ".join(parts)

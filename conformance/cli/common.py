@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 import click
@@ -53,6 +53,15 @@ def requirement(name: str) -> Requirement:
 def changes() -> tuple[Mapping[str, stages.Change], Mapping[str, stages.Change]]:
     """The embedded endpoint's faults and its legal variations, by name."""
     return faults.load(), variations.load()
+
+
+def check_changes(fault_names: Iterable[str], variation_names: Iterable[str]) -> None:
+    """Refuse names of faults and variations that do not exist, with what may have been meant."""
+    broken, varied = changes()
+    for option, names, known in (("--fault", fault_names, broken), ("--vary", variation_names, varied)):
+        for name in names:
+            if name not in known:
+                raise click.ClickException(f"{option}: nothing is called {name!r}{suggestion(name, known)}")
 
 
 def console(colour: str = "auto", *, stderr: bool = False) -> Console:

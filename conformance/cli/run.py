@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from conformance.cli.common import COLOURS, console, dialect, one_sentence
+from conformance.cli.common import COLOURS, catalogue, check_changes, console, dialect, one_sentence
 from conformance.suite.options import OPTIONS, Option, Options, UsageProblem, read
 from conformance.verdict.outcome import Outcome
 from conformance.verdict.selection import scope
@@ -43,8 +43,8 @@ def endpoint_options(keys: tuple[str, ...] | None = None) -> Callable[[Any], Any
 
 def _check(options: Options) -> None:
     """Everything that can be told to be wrong without the engine, before it is imported."""
-    from conformance.cli.common import catalogue
-
+    if options.faults or options.variations:
+        check_changes(options.faults, options.variations)
     with one_sentence():
         scope(catalogue(), dialect(options.dialect), options.selectors, options.without)
 

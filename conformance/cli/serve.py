@@ -4,18 +4,9 @@ from __future__ import annotations
 
 import click
 
-from conformance.cli.common import changes, one_sentence
-from conformance.verdict.selection import suggestion
+from conformance.cli.common import check_changes, one_sentence
 
 _MINDS = ("obedient", "refusing", "random", "chatty")
-
-
-def known(option: str, names: tuple[str, ...], table: object) -> None:
-    """Refuse a name that is not in a table, with what may have been meant."""
-    words = list(table) if isinstance(table, dict) else []
-    for name in names:
-        if name not in words:
-            raise click.ClickException(f"{option}: nothing is called {name!r}{suggestion(name, words)}")
 
 
 @click.command("serve", help="Start the embedded endpoint on loopback; its base URL is the first line.")
@@ -32,9 +23,7 @@ def serve_command(
     from conformance.reference.endpoint import KEY
     from conformance.reference.server import endpoint, serve
 
-    faults, variations = changes()
-    known("--fault", fault_names, faults)
-    known("--vary", variation_names, variations)
+    check_changes(fault_names, variation_names)
     with one_sentence(OSError):
         served = endpoint(dialect, fault_names, variation_names, mind, latency)
 

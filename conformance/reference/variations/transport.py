@@ -104,7 +104,8 @@ def more_headers(reply: Reply, context: Context) -> Reply:
 @variation(
     "key-not-required",
     at=Stage.REFUSAL,
-    legal="a server without authentication promises none: reported, no violation",
+    legal="a server without authentication promises none: a warning where no document demands a key",
+    dialects=("openai",),
 )
 def key_not_required(refusal: Refusal | None, context: Context) -> Refusal | None:
     """An open server: every key, and none, is let in."""

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from math import isfinite
 
 from conformance.rules.base import Terms
 from conformance.rules.blemishes import Blemish, blemishes, number_fault
 from conformance.wire.chat_request import ChatRequest
 from conformance.wire.exchange import Exchange, header_values
-from conformance.wire.strict_json import Json, is_integer, is_number
+from conformance.wire.strict_json import Json, is_integer
 
 _LONGEST_PROMPT = 12_000
 """Characters of all messages: far below any context window that is in use."""
@@ -123,16 +122,16 @@ def _usual_order(roles: list[str]) -> bool:
     )
 
 
-def _ranged(limit: str, *, integer: bool = False) -> _Test:
-    """A number inside a documented range."""
+def _ranged(field: str, limit: str, usual: tuple[float, float], *, integer: bool = False) -> _Test:
+    """A number inside the documented range; or where there is none, a usual one, if the field was accepted before."""
 
     def test(value: Json, chat: ChatRequest, terms: Terms) -> bool:
         lowest, highest = terms.dialect.limit(f"{limit}.min"), terms.dialect.limit(f"{limit}.max")
-        if lowest is None or highest is None or (integer and not is_integer(value)):
-            return False
-        if not is_number(value) or not isfinite(value):
-            return False
-        return number_fault(value, lowest, highest, integer=integer) is None
+        if lowest is None or highest is None:
+            if field not in terms.facts.accepted_fields:
+                return False
+            lowest, highest = usual
+        return (is_integer(value) or not integer) and number_fault(value, lowest, highest, integer=integer) is None
 
     return test
 
@@ -240,14 +239,14 @@ def _format(value: Json, chat: ChatRequest, terms: Terms) -> bool:
 _FIELDS: dict[str, _Test] = {
     "model": _model,
     "messages": _messages,
-    "temperature": _ranged("temperature"),
-    "top_p": _ranged("top_p"),
-    "presence_penalty": _ranged("penalty"),
-    "frequency_penalty": _ranged("penalty"),
+    "temperature": _ranged("temperature", "temperature", (0, 1)),
+    "top_p": _ranged("top_p", "top_p", (0.1, 1)),
+    "presence_penalty": _ranged("presence_penalty", "penalty", (0, 1)),
+    "frequency_penalty": _ranged("frequency_penalty", "penalty", (0, 1)),
     "max_tokens": _token_limit,
     "max_completion_tokens": _token_limit,
     "n": _n,
-    "seed": _ranged("seed", integer=True),
+    "seed": _ranged("seed", "seed", (0, 2**31 - 1), integer=True),
     "stop": _stop,
     "user": lambda value, chat, terms: isinstance(value, str) and bool(value),
     "stream": _stream,

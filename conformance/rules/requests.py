@@ -28,7 +28,7 @@ from conformance.rules.refusals import error_object
 from conformance.wire.chat_request import ChatRequest
 from conformance.wire.exchange import Exchange, Facet
 from conformance.wire.refusal import refusal_of, top_field
-from conformance.wire.strict_json import equal, is_integer, show
+from conformance.wire.strict_json import Json, equal, is_integer, show
 from conformance.wire.traces import Contrast, Single
 
 _STATUS = (Facet.REQUEST, Facet.STATUS)
@@ -141,14 +141,33 @@ class ValidGetsNoServerError:
                     yield Finding(name, Part.STATUS, "a valid request is served, or refused by 4xx", f"status {status}")
 
 
-def _accepts(requirement: str, uses: Callable[[ChatRequest], bool], title: str) -> None:
+_FORMS: dict[str, tuple[Callable[[dict[str, Json]], bool], str]] = {
+    "requests.developer.is_accepted": (
+        lambda message: message.get("role") == "developer",
+        "A developer message is accepted like a system message.",
+    ),
+    "requests.text_parts.are_accepted": (
+        lambda message: isinstance(message.get("content"), list),
+        "Content as an array of text parts is accepted like a string.",
+    ),
+    "requests.name.is_accepted": (
+        lambda message: isinstance(message.get("name"), str),
+        "A message may carry the name of its participant.",
+    ),
+}
+"""Documented forms of messages, each with the test for it: a refused request is judged by the one form that it uses."""
+
+
+def _accepts(requirement: str) -> None:
     """Register the rule that requests with a documented form, valid without it, are accepted."""
+    expected = _FORMS[requirement][1]
 
     def when(trace: Single, terms: Terms) -> bool:
         chat = keyed_chat(trace.exchange)
-        if chat is None or not uses(chat) or None in chat.body.values() or blemishes(chat.body, terms.dialect):
+        if chat is None or None in chat.body.values() or blemishes(chat.body, terms.dialect):
             return False
-        return undoubtedly_valid(ChatRequest(plainer(chat.body)), terms)
+        used = [name for name, (test, _) in _FORMS.items() if any(map(test, chat.messages))]
+        return used == [requirement] and undoubtedly_valid(ChatRequest(plainer(chat.body)), terms)
 
     def check(trace: Single, terms: Terms) -> Verdicts:
         status = trace.exchange.status or 0
@@ -156,33 +175,16 @@ def _accepts(requirement: str, uses: Callable[[ChatRequest], bool], title: str) 
             yield Vacuous(Reason.REFUSED, f"status {status}")
         elif status in (400, 422):
             said = show(error_object(trace.exchange).get("message"), 120)
-            yield replace(at_status(trace.exchange, title), observed=f"status {status}: {said}")
+            yield replace(at_status(trace.exchange, expected), observed=f"status {status}: {said}")
         elif not ok(trace.exchange):
             yield Vacuous(Reason.TRANSPORT, f"status {status}")
 
-    check.__doc__ = title
+    check.__doc__ = expected
     rule(requirement, on=Single, reads=_STATUS, when=when)(check)
 
 
-def _some_message(chat: ChatRequest, key: str, value: object = ...) -> bool:
-    return any(key in item and (value is ... or item[key] == value) for item in chat.messages)
-
-
-_accepts(
-    "requests.developer.is_accepted",
-    lambda chat: _some_message(chat, "role", "developer"),
-    "A developer message is accepted like a system message.",
-)
-_accepts(
-    "requests.text_parts.are_accepted",
-    lambda chat: any(isinstance(item.get("content"), list) for item in chat.messages),
-    "Content as an array of text parts is accepted like a string.",
-)
-_accepts(
-    "requests.name.is_accepted",
-    lambda chat: any(isinstance(item.get("name"), str) for item in chat.messages),
-    "A message may carry the name of its participant.",
-)
+for _requirement in _FORMS:
+    _accepts(_requirement)
 
 
 _HUGE = 1_000_000

@@ -9,7 +9,9 @@ from conformance.reference.stages import Context, ErrorReply, Reply, Stage, faul
 from conformance.wire.strict_json import Json
 
 Envelope = dict[str, Json]
+_CODELESS = {"tool_choice.required.refusal_has_its_code": "no refusal has its code where it is looked for"}
 _NAMELESS = {
+    **_CODELESS,
     "tool_calls.results.missing_is_named": "what the error names is not where it is looked for",
     "tools.custom.is_accepted_or_refused": "what the error names is not where it is looked for",
 }
@@ -128,6 +130,7 @@ def type_and_param_missing(error: ErrorReply, context: Context) -> ErrorReply:
     "er-code-missing",
     at=Stage.ERROR,
     violates=["errors.code.is_present"],
+    entails=_CODELESS,
     thread="https://github.com/i-am-bee/beeai-framework/issues/487",
 )
 def code_missing(error: ErrorReply, context: Context) -> ErrorReply:

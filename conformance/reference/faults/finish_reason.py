@@ -168,6 +168,7 @@ def cut_call_is_tool_calls(completion: Completion, context: Context) -> Completi
     "fr-stop-with-tools",
     at=Stage.COMPLETION,
     violates=["finish_reason.free_call.is_tool_calls", "finish_reason.required_call.is_tool_calls"],
+    entails={"stream_tools.finish.says_tool_calls": "streamed calls end with stop too"},
     thread="https://github.com/Blaizzy/mlx-vlm/pull/990",
 )
 def calls_are_stop(completion: Completion, context: Context) -> Completion:

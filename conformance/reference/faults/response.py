@@ -144,6 +144,10 @@ _body_fault(
     "response.choices.are_single",
     lambda body, context: {**body, "choices": [*body["choices"], {**body["choices"][0], "index": 1}]},
     "There are two choices where one is promised.",
+    entails={
+        "stream.parity.same_choices": "streamed, there is one",
+        "usage.completion_tokens.count_text": "the second choice says something and is not counted",
+    },
     dialects=("aurous",),
 )
 _body_fault(

@@ -41,10 +41,10 @@ def lone_blemish(chat: ChatRequest, terms: Terms) -> Blemish | None:
         return None
     field = found[0].field
     mended = {key: value for key, value in chat.body.items() if key != field}
+    # Whether the model exists is another question, which no fault of another field depends on.
+    mended["model"] = terms.facts.model or "example"
     if field == "messages":
         mended["messages"] = [{"role": "user", "content": "Hi"}]
-    elif field == "model":
-        mended["model"] = terms.facts.model or "example"
     return found[0] if undoubtedly_valid(ChatRequest(mended), terms) else None
 
 

@@ -67,7 +67,8 @@ def intact(exchange: Exchange) -> bool:
     stream = stream_of(exchange)
     if stream.bad_utf8:
         return False
-    if stream.unfinished is not None and stream.unfinished.data_lines and not ends_in_done(exchange):
+    last = stream.unfinished
+    if last is not None and last.data_lines and not (last.is_done or is_done_but_inexact(last)):
         return False
     for irregular in assembly_of(exchange).having(Irregular.PAYLOAD_UNREADABLE, Irregular.PAYLOAD_NOT_OBJECT):
         event = stream.events[irregular.chunk]

@@ -84,6 +84,7 @@ _BEYOND_BMP = re.compile("[\U00010000-\U0010ffff]")
     "un-lone-surrogate-out",
     at=Stage.REPLY,
     violates=["transport.text.has_no_lone_surrogates"],
+    entails={"stream.parity.same_text": "streamed, the characters are whole"},
     thread="https://github.com/NousResearch/hermes-agent/pull/80409",
     condition="only with characters beyond U+FFFF, unstreamed",
 )
@@ -99,6 +100,7 @@ def half_a_pair(reply: Reply, context: Context) -> Reply:
     "un-replacement-char-unstreamed",
     at=Stage.COMPLETION,
     violates=["transport.text.has_no_replacement_characters"],
+    entails={"stream.parity.same_text": "streamed, the characters are whole"},
     thread="https://github.com/vllm-project/vllm/issues/931",
     condition="only unstreamed, with characters beyond U+FFFF",
 )
@@ -207,7 +209,16 @@ fault("tr-null-refused", at=Stage.REFUSAL, violates=["transport.null.equals_omis
 )
 
 
-@fault("tr-null-streams", at=Stage.DEMAND, violates=["transport.null.equals_omission"])
+@fault(
+    "tr-null-streams",
+    at=Stage.DEMAND,
+    violates=["transport.null.equals_omission"],
+    entails={
+        "transport.unstreamed.content_type": "what was to be JSON is an event stream",
+        "transport.unstreamed.is_one_object": "what was to be JSON is an event stream",
+        "usage.object.is_present": "a stream counts nothing unasked",
+    },
+)
 def null_streams(demand: dict[str, Json], context: Context) -> dict[str, Json]:
     """A stream of null is taken for true."""
     return {**demand, "stream": True} if "stream" in demand and demand["stream"] is None else demand

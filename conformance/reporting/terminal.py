@@ -138,6 +138,9 @@ def _header(console: Console, report: Report) -> None:
         f"dialect {escape(endpoint.dialect)}, effort {run.effort}, seed {run.seed}, {run.requests} requests{retried}, "
         f"{run.prompt_tokens + run.completion_tokens} tokens"
     )
+    stopped = run.config.get("stopped")
+    if isinstance(stopped, str):
+        wrapped(console, f"sending ended early: {stopped}", 4)
     console.print()
 
 

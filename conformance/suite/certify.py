@@ -53,6 +53,7 @@ from conformance.wire.exchange import Request
 from conformance.wire.redaction import Secrets
 from conformance.wire.traces import Single
 
+_OWN = "own_fixtures"
 EMBEDDED = "no --base-url: certifying the EMBEDDED endpoint"
 
 
@@ -74,6 +75,7 @@ class Certification:
         self._every = scope(self.catalogue, self.dialect, (), options.without)
         self.scope: Scope = scope(self.catalogue, self.dialect, options.selectors, options.without)
         self._check_names()
+        self._own = (self._own_probe(options.fixtures),) if options.fixtures is not None else ()
         self.interrupted = False
         self.report: Report | None = None
         self.directory: Path | None = None
@@ -91,7 +93,7 @@ class Certification:
 
     def _check_names(self) -> None:
         for option, names, known in (
-            ("--probe", self.options.probes, list(probes.load()) if self.options.probes else []),
+            ("--probe", self.options.probes, [*probes.load(), _OWN] if self.options.probes else []),
             ("--fault", self.options.faults, list(faults.load()) if self.options.faults else []),
             ("--vary", self.options.variations, list(variations.load()) if self.options.variations else []),
         ):
@@ -114,13 +116,19 @@ class Certification:
             has_key=options.embedded or options.key is not None,
             limits=Limits(options.max_requests, options.max_tokens_total, options.rate, options.concurrency),
         )
-        own = (self._own(options.fixtures),) if options.fixtures is not None else ()
         judged = self.scope.narrowed(self._ids).judged
         return Campaign(
-            settings, transport, self.dialect, self.catalogue, frozenset(judged), writer, listener, extra_probes=own
+            settings,
+            transport,
+            self.dialect,
+            self.catalogue,
+            frozenset(judged),
+            writer,
+            listener,
+            extra_probes=self._own,
         )
 
-    def _own(self, directory: Path) -> Probe:
+    def _own_probe(self, directory: Path) -> Probe:
         """The user's recorded requests as a probe; they can show anything, so they go with any selection."""
         try:
             recorded = list(read_all(directory))
@@ -136,7 +144,7 @@ class Certification:
                     yield alone(fixture.request(base.model), free=refused)
 
         areas = tuple(self.catalogue.areas)
-        return Probe("own fixtures", "requests", areas, table=table, summary="The requests of --fixtures.")
+        return Probe(_OWN, "requests", areas, table=table, summary="The requests of --fixtures.")
 
     def plan_lines(self, ids: Iterable[str]) -> Iterator[str]:
         """What would be sent. Nothing is: the plan is made against the reference endpoint, in memory."""

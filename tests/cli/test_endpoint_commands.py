@@ -7,7 +7,7 @@ import urllib.request
 
 import pytest
 
-from tests.command_line import COMPLETION, environment
+from tests.command_line import COMPLETION, ROOT, environment
 
 pytestmark = pytest.mark.sockets
 QUICK = ("--effort", "quick", "--no-progress")
@@ -52,6 +52,21 @@ def test_a_users_dialect_switches_rows_off_and_moves_levels(cli, toy):
     moved = cli("verify", "b")
     assert moved.returncode == 2
     assert "cannot read the dialect file" in moved.stderr
+
+
+def test_the_users_own_requests_are_sent_too(cli, toy):
+    (cli.cwd / "mine").mkdir()
+    empty = cli("run", "response", *QUICK, "--base-url", toy.url, "--fixtures", "mine", "--report", "a")
+    assert empty.returncode == 2
+    assert "there is no fixture in mine" in empty.stderr
+    assert not (cli.cwd / "a").exists()
+
+    shipped = next((ROOT / "fixtures").rglob("*.yaml"))
+    (cli.cwd / "mine" / shipped.name).write_text(shipped.read_text("utf-8"), "utf-8")
+    cli("run", "sse", *QUICK, "--base-url", toy.url, "--probe", "own_fixtures", "--fixtures", "mine", "--report", "b")
+    run = json.loads((cli.cwd / "b" / "report.json").read_text())["run"]
+    assert run["config"]["probes"] == ["own_fixtures"]
+    assert run["areas"]["requests"]["requests"] > 0
 
 
 def test_serve_tells_its_url_and_answers(cli):

@@ -1,4 +1,5 @@
 import io
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -70,6 +71,13 @@ def test_no_answer_steers_the_terminal():
     assert "\x1b" not in text
     assert "\\x1b]0;title\\x07[bold]not markup[/bold]" in text
     assert "\\u202e" in text
+
+
+def test_sending_that_ended_early_is_told():
+    made = report()
+    stopped = replace(made, run=replace(made.run, config={"stopped": "20 requests were sent, as many as allowed"}))
+    assert "sending ended early: 20 requests were sent" in shown(stopped)
+    assert "ended early" not in shown()
 
 
 def test_a_report_without_rows_still_has_an_outcome():

@@ -156,6 +156,8 @@ class _Choice:
     refusal: list[str] | None = None
     calls: dict[int, _Call] = field(default_factory=dict)
     by_id: dict[str, int] = field(default_factory=dict)
+    free: int = 0
+    """No index from the number of calls up to here is free: it only grows, so that the search stays linear."""
     last_call: int = -1
     finish: str | None = None
     finish_chunk: int | None = None
@@ -286,10 +288,10 @@ class _Assembler:
     @staticmethod
     def next_index(choice: _Choice) -> int:
         """A place for a call of its own, where the stream gave none."""
-        index = len(choice.calls)
-        while index in choice.calls:
-            index += 1
-        return index
+        choice.free = max(choice.free, len(choice.calls))
+        while choice.free in choice.calls:
+            choice.free += 1
+        return choice.free
 
     def call_id(self, call: _Call, item: dict[str, Json], pointer: str, *, first: bool) -> None:
         identifier = item.get("id")

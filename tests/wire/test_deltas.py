@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import time
 from typing import Any
 
 import pytest
@@ -176,6 +177,15 @@ def test_calls_without_index_are_told_apart_by_id() -> None:
     parts = [[{**FIRST, "id": name}] for name in ("a", "b")] + [[{"id": "a", "function": {"arguments": "1"}}]]
     assembly = put_together(*(delta({"role": "assistant", "tool_calls": part}) for part in parts))
     assert [(item.id, item.arguments) for item in assembly.choices[0].calls] == [("a", "1"), ("b", "")]
+
+
+def test_many_calls_without_an_index_take_linear_time() -> None:
+    gaps = [{"index": 30_000 + number} for number in range(30_000)]
+    nameless = [{"id": str(number)} for number in range(60_000)]
+    start = time.perf_counter()
+    assembly = put_together(delta({"tool_calls": gaps + nameless}))
+    assert len(assembly.choices[0].calls) == 90_000
+    assert time.perf_counter() - start < 20
 
 
 _KEYS = ["choices", "index", "delta", "role", "content", "refusal", "tool_calls", "id", "type", "function", "name"]

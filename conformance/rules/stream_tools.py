@@ -247,6 +247,9 @@ def arguments_of_no_parameters_are_an_object(trace: Single, terms: Terms) -> Ver
     """The fragments of a call to a tool without parameters join to a JSON object."""
     exchange, chat = trace.exchange, chat_of(trace.exchange)
     judged = False
+    if _noted(exchange, Irregular.ARGUMENTS_NOT_STRING):
+        yield NOT_APPLICABLE
+        return
     for choice in choices_of(exchange):
         for call in choice.calls:
             if choice.cut or not isinstance(choice.finish_reason, str) or not takes_nothing(chat, call.name):

@@ -29,7 +29,6 @@ def nobody_is_asked(refusal: Refusal | None, context: Context) -> Refusal | None
     "au-scheme-only",
     at=Stage.REFUSAL,
     violates=["auth.unknown_key.is_refused"],
-    entails={"auth.models.ask_for_the_key_too": "the list of models is given to any key too"},
     thread="https://github.com/maximhq/bifrost/issues/2904",
 )
 def any_bearer_is_let_in(refusal: Refusal | None, context: Context) -> Refusal | None:

@@ -217,7 +217,6 @@ def named_is_function_call(completion: Completion, context: Context) -> Completi
     "fr-named-differs-streamed",
     at=Stage.CHUNKS,
     violates=["finish_reason.named_call.is_the_same_in_both_modes"],
-    entails={"stream.parity.same_finish_reason": "the named call is one of all that are compared"},
     thread="https://github.com/vllm-project/vllm/pull/25054",
     condition="only streamed",
 )

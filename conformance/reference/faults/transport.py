@@ -241,7 +241,12 @@ def unknown_path_gets_a_page(reply: Reply, context: Context) -> Reply:
     return Reply(200, (("content-type", "text/html"),), ((0.0, b"<!doctype html><title>Welcome</title>"),))
 
 
-@fault("tr-wrong-method-500", at=Stage.ERROR, violates=["transport.wrong_method.gets_405"], entails=_CODE_STAYS)
+@fault(
+    "tr-wrong-method-500",
+    at=Stage.ERROR,
+    violates=["transport.wrong_method.gets_405"],
+    entails={key: why for key, why in _CODE_STAYS.items() if key != "errors.code.keeps_its_status"},
+)
 def wrong_method_is_500(error: ErrorReply, context: Context) -> ErrorReply:
     """A method that the route does not have is answered by 500."""
     changed: ErrorReply = _with_status(("route.method",), 500)(error, context)

@@ -101,8 +101,10 @@ def _validators(text: str) -> tuple[jsonschema_rs.Draft202012Validator, jsonsche
 
 def valid(schema: Json, value: Json) -> bool | None:
     """Whether the value satisfies the schema (2020-12, formats not asserted); None where that is uncertain."""
+    if max(_depth(schema), _depth(value)) > _DEEPEST:
+        return None
     validators = _validators(strict_json.dump(schema).decode())
-    if validators is None or _depth(value) > _DEEPEST:
+    if validators is None:
         return None
     quick, slow = validators
     try:

@@ -21,7 +21,7 @@ from conformance.reference.stages import Change
 from conformance.rules import load as load_rules
 from conformance.rules.base import FoldRule, Rule
 from conformance.rules.judge import Judgement
-from conformance.suite.judging import judge_evidence
+from conformance.suite.judging import Known, judge_evidence, known
 from conformance.suite.replay import prepare, replay
 from conformance.transport.memory import MemoryTransport
 
@@ -32,11 +32,12 @@ WORKERS = 2
 
 @dataclass(frozen=True)
 class Setting:
-    """A dialect, the rules of its rows, and the plan that the faultless reference leads to."""
+    """A dialect, the rules of its rows, the plan that the faultless reference leads to, and what rules said of that."""
 
     dialect: Dialect
     rules: tuple[Rule | FoldRule, ...]
     plan: Plan
+    known: Known
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,9 @@ def setting(name: str, seed: int = 0, effort: Effort = Effort.STANDARD) -> Setti
     """The plan is made once per process, dialect, seed and effort."""
     dialect = dialects.load(name)
     plan = prepare(MemoryTransport(Endpoint(dialect).respond), dialect, seed=seed, effort=effort)
-    return Setting(dialect, rules_of(dialect), plan)
+    rules = rules_of(dialect)
+    exchanges, marks = replay(plan, MemoryTransport(Endpoint(dialect).respond))
+    return Setting(dialect, rules, plan, known(exchanges, marks, dialect, rules))
 
 
 def judged(
@@ -72,7 +75,7 @@ def judged(
     """All judgements of one replay."""
     endpoint = Endpoint(where.dialect, faults=faults, variations=variations, mind=mind)
     exchanges, marks = replay(where.plan, MemoryTransport(endpoint.respond))
-    return judge_evidence(exchanges, marks, where.dialect, where.rules)[1]
+    return judge_evidence(exchanges, marks, where.dialect, where.rules, where.known)[1]
 
 
 def summary(judgements: Iterable[Judgement]) -> Seen:
@@ -90,8 +93,8 @@ def summary(judgements: Iterable[Judgement]) -> Seen:
             places.setdefault(name, set()).update(f"{item.place} ({item.observed[:60]})" for item in judgement.findings)
         elif judgement.held:
             held.add(judgement.requirement)
-        elif judgement.vacuous is not None and judgement.vacuous.reason == "error":
-            errors.append(f"{judgement.requirement}: {judgement.vacuous.detail}")
+        elif judgement.error is not None:
+            errors.append(f"{judgement.requirement}: {judgement.error}")
     return Seen(
         dict(violated),
         frozenset(held),
@@ -114,16 +117,18 @@ class Case:
 
 
 def run(case: Case) -> Seen:
-    """Replay one cell."""
+    """Replay one cell; a change that raises is an error of that cell alone."""
     all_faults, all_variations = fault_modules.load(), variation_modules.load()
-    return summary(
-        judged(
+    try:
+        judgements = judged(
             setting(case.dialect, case.seed, case.effort),
             [all_faults[name] for name in case.faults],
             [all_variations[name] for name in case.variations],
             case.mind,
         )
-    )
+    except Exception as error:
+        return Seen({}, frozenset(), {}, (f"the change raised {error!r}",), {})
+    return summary(judgements)
 
 
 def run_all(cases: Sequence[Case]) -> dict[Case, Seen]:

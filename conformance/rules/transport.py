@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from conformance.rules.base import (
@@ -20,7 +21,7 @@ from conformance.rules.base import (
 )
 from conformance.rules.checks import plainer, undoubtedly_valid
 from conformance.rules.conditions import UNSTREAMED, is_chat, ok
-from conformance.rules.refusals import carries_error
+from conformance.rules.refusals import carries_error, error_object
 from conformance.wire.chat_request import ChatRequest
 from conformance.wire.exchange import Exchange, Facet, header_values
 from conformance.wire.strict_json import Document, equal, escape_pointer, is_integer, show, strings
@@ -287,6 +288,15 @@ def _nulls(exchange: Exchange) -> list[str]:
     return [key for key, value in chat.body.items() if value is None] if chat is not None else []
 
 
+def _blames_another(exchange: Exchange, nulls: list[str]) -> bool:
+    """The error's param is a field that was sent with a value, as where a model takes one temperature only."""
+    chat, param = exchange.request.chat, error_object(exchange).get("param")
+    if chat is None or not isinstance(param, str):
+        return False
+    field = re.split(r"[.\[/]", param, maxsplit=1)[0]
+    return field in chat.body and field not in nulls
+
+
 @rule(
     "transport.null.equals_omission",
     on=Single,
@@ -301,7 +311,9 @@ def _nulls(exchange: Exchange) -> list[str]:
 def null_equals_omission(trace: Single, terms: Terms) -> Verdicts:
     """A valid request is accepted with nulls for nullable fields, and a null stream streams nothing."""
     exchange, nulls = trace.exchange, _nulls(trace.exchange)
-    if exchange.status in (400, 422):
+    if exchange.status in (400, 422) and _blames_another(exchange, nulls):
+        yield Vacuous(Reason.REFUSED, "the error names another field")
+    elif exchange.status in (400, 422):
         place = f"/{escape_pointer(nulls[0])}"
         yield at_body(exchange, place, f"null is accepted for {', '.join(nulls)}", f"status {exchange.status}")
     elif not ok(exchange):

@@ -16,6 +16,9 @@ from tests.matrix.harness import DIALECTS, MINDS, Case, Seen, admits, run_all
 COMBINATIONS = 8
 """Random combinations per dialect, of three variations each."""
 
+ONLY_RECORDED = frozenset({"finish_reason.calls.go_with_a_call_reason"})
+"""Rows that no run can hold: they judge completions whose request is not known, which only recorded traffic has."""
+
 
 def variation_cases() -> list[Case]:
     cases: list[Case] = []
@@ -68,4 +71,4 @@ def test_passive_rows_are_exercised_by_variations(dialect: str, matrix: dict[Cas
         if row.excluded is None and row.exercise not in ("always", "model") and row.claim(lineage) is not None
     }
     held = {name for case, seen in matrix.items() if case.dialect == dialect for name in seen.held}
-    assert sorted(passive - held) == []
+    assert sorted(passive - held - ONLY_RECORDED) == []

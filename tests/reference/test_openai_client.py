@@ -21,14 +21,14 @@ HELLO = [{"role": "user", "content": "Repeat exactly: 日本 😀 done"}]
 
 
 @pytest.fixture(scope="module", params=["openai", "xerotier", "aurous"])
-def base_url(request: pytest.FixtureRequest) -> Iterator[str]:
+def endpoint_url(request: pytest.FixtureRequest) -> Iterator[str]:
     with start_process(request.param) as url:
         yield url
 
 
 @pytest.fixture
-def client(base_url: str) -> Iterator[openai.OpenAI]:
-    with openai.OpenAI(base_url=base_url, api_key=KEY, max_retries=0) as made:
+def client(endpoint_url: str) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(base_url=endpoint_url, api_key=KEY, max_retries=0) as made:
         yield made
 
 
@@ -84,7 +84,7 @@ def test_tool_round_trip(client: openai.OpenAI) -> None:
     assert "9 degrees" in second.choices[0].message.content
 
 
-def test_several_choices(client: openai.OpenAI, base_url: str) -> None:
+def test_several_choices(client: openai.OpenAI, endpoint_url: str) -> None:
     asked = {"model": "reference-1", "messages": HELLO, "n": 2, "logprobs": True, "top_logprobs": 2}
     models = client.models.list().model_dump()["data"]
     if "aurous_metadata" in models[0]:
@@ -112,7 +112,7 @@ def test_length_is_raised_by_the_helper(client: openai.OpenAI) -> None:
         stream.get_final_completion()
 
 
-def test_errors_raise_their_classes(client: openai.OpenAI, base_url: str) -> None:
+def test_errors_raise_their_classes(client: openai.OpenAI, endpoint_url: str) -> None:
     with pytest.raises(openai.BadRequestError) as bad:
         client.chat.completions.create(model="reference-1", messages=[])
     assert bad.value.param == "messages"
@@ -123,7 +123,7 @@ def test_errors_raise_their_classes(client: openai.OpenAI, base_url: str) -> Non
         client.models.retrieve("nope")
     with (
         pytest.raises(openai.AuthenticationError),
-        openai.OpenAI(base_url=base_url, api_key="sk-wrong", max_retries=0) as other,
+        openai.OpenAI(base_url=endpoint_url, api_key="sk-wrong", max_retries=0) as other,
     ):
         other.models.list()
 
@@ -167,10 +167,10 @@ def test_an_error_in_the_stream_is_raised() -> None:
     assert set(said) == {"The model stopped working."}
 
 
-def test_raw_http(base_url: str) -> None:
+def test_raw_http(endpoint_url: str) -> None:
     headers = {"authorization": f"Bearer {KEY}"}
     body = {"model": "reference-1", "messages": HELLO}
-    with httpx.Client(base_url=base_url, headers=headers) as http:
+    with httpx.Client(base_url=endpoint_url, headers=headers) as http:
         plain = http.post("/chat/completions", json=body)
         assert plain.headers["content-length"] == str(len(plain.content))
         streamed = http.post("/chat/completions", json={**body, "stream": True})
@@ -186,4 +186,4 @@ def test_raw_http(base_url: str) -> None:
             assert answer.status_code in (404, 405)
             assert answer.json()["error"]["message"]
         assert http.get("/models?x=1").status_code == 200
-        assert http.get(f"{base_url.rsplit('/v1', 1)[0]}/elsewhere").status_code == 404
+        assert http.get(f"{endpoint_url.rsplit('/v1', 1)[0]}/elsewhere").status_code == 404

@@ -79,3 +79,25 @@ def bare_content_type(reply: Reply, context: Context) -> Reply:
         return reply
     kept = tuple((name, value) for name, value in reply.headers if name.lower() != "content-type")
     return replace(reply, headers=(("content-type", "text/event-stream"), *kept))
+
+
+_CHUNK_SECONDS = 0.04
+_KEEP_ALIVE_SECONDS = 15.0
+
+
+@variation("sse-slow", at=Stage.REPLY, legal="tokens are sent as they are made, and making them takes time")
+def slow(reply: Reply, context: Context) -> Reply:
+    """Every write takes 40 ms, but no stream more than six seconds."""
+    if not is_stream(reply) or len(reply.pieces) > 150:
+        return reply
+    return replace(reply, pieces=tuple((_CHUNK_SECONDS, piece) for _, piece in reply.pieces))
+
+
+@variation("sse-kept-alive", at=Stage.REPLY, legal=f"{_STANDARD}: a comment keeps a silent connection open")
+def kept_alive(reply: Reply, context: Context) -> Reply:
+    """The model thinks for 16 seconds before the first chunk; a comment is sent meanwhile."""
+    if not is_stream(reply) or not reply.pieces:
+        return reply
+    (_, first), *others = reply.pieces
+    comments = ((0.0, b": keep-alive\n\n"), (_KEEP_ALIVE_SECONDS, b": keep-alive\n\n"))
+    return replace(reply, pieces=(*comments, (1.0, first), *others))

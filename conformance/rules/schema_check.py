@@ -127,8 +127,12 @@ def complaint(schema: Json, value: Json) -> str:
 
 def usable(schema: Json) -> bool | None:
     """Whether this is a JSON Schema at all by the 2020-12 meta-schema; None where that is uncertain."""
-    if _depth(schema) > _DEEPEST:
-        return None
+    return None if _depth(schema) > _DEEPEST else _usable(strict_json.dump(schema).decode())
+
+
+@lru_cache(maxsize=1024)
+def _usable(text: str) -> bool | None:
+    schema = strict_json.parse(text).value
     try:
         jsonschema.Draft202012Validator.check_schema(schema)
     except jsonschema.SchemaError:

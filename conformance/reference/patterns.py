@@ -6,7 +6,7 @@ import re
 import string
 from collections.abc import Callable
 from functools import lru_cache
-from re import _parser  # type: ignore[attr-defined]
+from re import _parser
 from typing import Any
 
 _ALPHABET = string.ascii_lowercase + string.digits + string.ascii_uppercase + "_- ./:@#+*,;!?=()[]{}<>\"'%&$~^|\\\t\n"

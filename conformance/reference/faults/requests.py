@@ -47,13 +47,6 @@ _LENIENT: tuple[tuple[str, str, str, tuple[str, ...], str | None], ...] = (
         None,
     ),
     (
-        "va-content-null",
-        "requests.content.is_checked",
-        "A user message without content is accepted.",
-        ("message.content.missing",),
-        None,
-    ),
-    (
         "va-content-bogus-part",
         "requests.content.is_checked",
         "A part of an unknown type is ignored.",
@@ -65,13 +58,6 @@ _LENIENT: tuple[tuple[str, str, str, tuple[str, ...], str | None], ...] = (
         "requests.assistant_content.is_checked",
         "An assistant message that says nothing is accepted.",
         ("message.assistant.empty",),
-        None,
-    ),
-    (
-        "va-tool-call-id-unchecked",
-        "requests.tool_message.is_checked",
-        "A tool message needs no tool_call_id.",
-        ("message.tool_call_id.missing", "order.unknown_call_id", "order.missing_results"),
         None,
     ),
     (
@@ -87,13 +73,6 @@ _LENIENT: tuple[tuple[str, str, str, tuple[str, ...], str | None], ...] = (
         "A token limit of 0 and less is accepted.",
         ("max_tokens.range", "max_completion_tokens.range"),
         "https://github.com/Continuum-AI-Corp/OrcaRouter-Lite/pull/103",
-    ),
-    (
-        "va-n-zero",
-        "requests.n.is_checked",
-        "An n of 0 is taken for 1, and any other number for what it is.",
-        ("n.range",),
-        "https://github.com/raullenchai/Rapid-MLX/issues/461",
     ),
     (
         "so-too-many-accepted",
@@ -167,6 +146,36 @@ _LENIENT: tuple[tuple[str, str, str, tuple[str, ...], str | None], ...] = (
 for _name, _requirement, _says, _checks, _thread in _LENIENT:
     fault(_name, at=Stage.REFUSAL, violates=[_requirement], thread=_thread)(skipping(_says, *_checks))
 
+
+def _names_no_call(context: Context) -> bool:
+    """A tool message does not say which call it answers."""
+    return any(
+        message.get("role") == "tool" and not isinstance(message.get("tool_call_id"), str)
+        for message in context.chat.messages
+    )
+
+
+fault(
+    "va-content-null",
+    at=Stage.REFUSAL,
+    violates=["requests.content.is_checked"],
+    entails={"requests.tool_message.is_checked": "a tool message without content is taken too"},
+)(skipping("A message without content is accepted.", "message.content.missing"))
+fault("va-tool-call-id-unchecked", at=Stage.REFUSAL, violates=["requests.tool_message.is_checked"])(
+    skipping(
+        "A tool message needs no tool_call_id.",
+        "message.tool_call_id.missing",
+        "order.missing_results",
+        when=_names_no_call,
+    )
+)
+fault(
+    "va-n-zero",
+    at=Stage.REFUSAL,
+    violates=["requests.n.is_checked"],
+    entails={"response.choices.are_n": "an n of 0 is answered by one choice"},
+    thread="https://github.com/raullenchai/Rapid-MLX/issues/461",
+)(skipping("An n of 0 is taken for 1, and any other number for what it is.", "n.range"))
 fault(
     "va-huge-limit-clamped",
     at=Stage.REFUSAL,
@@ -252,6 +261,7 @@ fault(
     "mt-parts-rejected",
     at=Stage.REFUSAL,
     violates=["requests.text_parts.are_accepted"],
+    entails={"tool_calls.results.take_text_parts": "results that are parts are turned down too"},
     thread="https://github.com/qualcomm/GenieX/issues/683",
 )(
     turning_down(

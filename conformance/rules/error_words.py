@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from conformance.rules.base import NOT_APPLICABLE, Terms, Verdicts, at_body, at_status, rule
+from conformance.rules.base import NOT_APPLICABLE, Reason, Terms, Vacuous, Verdicts, at_body, at_status, rule
 from conformance.rules.checks import NOT_ABOUT_THE_BODY, lone
 from conformance.rules.conditions import is_error
 from conformance.rules.refusals import error_object
@@ -104,10 +104,12 @@ _FAULT = (Facet.REQUEST, Facet.STATUS, Facet.BODY)
 @rule("errors.code.names_the_fault", on=Single, reads=_FAULT, when=_refused_for_one_fault)
 def code_names_the_fault(trace: Single, terms: Terms) -> Verdicts:
     """The code is one of those that are known for the request's one fault, or null."""
-    blemish = lone(trace.exchange, terms)
-    # Which of the general codes is used for what was never documented.
+    blemish, code = lone(trace.exchange, terms), error_object(trace.exchange).get("code")
+    # Which of the general codes is used for what was never documented; and a code that is no text is another rule's.
     general = ("invalid_value", "invalid_type", "unsupported_value", "unsupported_parameter")
-    if blemish is not None and error_object(trace.exchange).get("code") not in general:
+    if code is not None and not isinstance(code, str):
+        yield NOT_APPLICABLE
+    elif blemish is not None and code not in general:
         yield from _code_of_fault(trace, terms)
 
 
@@ -125,11 +127,17 @@ def code_is_invalid_request(trace: Single, terms: Terms) -> Verdicts:
 
 @rule("errors.param.names_the_parameter", on=Single, reads=_FAULT, when=_refused_for_one_fault)
 def param_names_the_parameter(trace: Single, terms: Terms) -> Verdicts:
-    """The param of a refusal names the one field that is wrong, or a place in it."""
+    """The param of a refusal names the one field that is wrong, or a place in it; a missing key is another rule's.
+
+    What blames a model that the request names as it should is about what this model offers, not about the fault.
+    """
     blemish = lone(trace.exchange, terms)
-    param = error_object(trace.exchange).get("param")
-    if blemish is None or (param is not None and not isinstance(param, str)):
+    error = error_object(trace.exchange)
+    param = error.get("param")
+    if blemish is None or "param" not in error or (param is not None and not isinstance(param, str)):
         yield NOT_APPLICABLE
+    elif param == "model" != blemish.field:
+        yield Vacuous(Reason.NO_CONTROL, "the model may not offer what else is asked for")
     elif param is None or param.startswith("body") or top_field(param) != blemish.field:
         yield at_body(trace.exchange, "/error/param", f"{blemish.field}, or a place in it", show(param, 80))
 

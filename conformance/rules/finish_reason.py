@@ -37,9 +37,9 @@ def _at(exchange: Exchange, choice: Choice, expected: str, observed: str | None 
 
 
 def _finished(answer: Answer | None) -> Iterator[Choice]:
-    """The choices whose finish_reason is a string: a missing one is judged by rules of its own."""
+    """The choices whose finish_reason is a word: a missing or empty one is judged by rules of its own."""
     for choice in answer.choices if answer is not None else ():
-        if isinstance(choice.finish_reason, str):
+        if isinstance(choice.finish_reason, str) and choice.finish_reason:
             yield choice
 
 

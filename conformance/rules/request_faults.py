@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from conformance.rules.base import Reason, Terms, Vacuous, Verdicts, at_status, rule
 from conformance.rules.blemishes import blemishes
 from conformance.rules.checks import NOT_ABOUT_THE_BODY, keyed_chat, lone
 from conformance.rules.conditions import ok
 from conformance.rules.refusals import carries_error
-from conformance.wire.exchange import Facet
+from conformance.wire.exchange import Facet, Request
 from conformance.wire.traces import Single
 
 
-def _refuses(requirement: str, title: str, *about: str) -> None:
-    """Register the rule that a request with this fault gets no completion."""
+def _never(request: Request) -> bool:
+    return False
+
+
+def _refuses(requirement: str, title: str, *about: str, unless: Callable[[Request], bool] = _never) -> None:
+    """Register the rule that a request with this fault gets no completion, `unless` something else makes up for it."""
 
     def when(trace: Single, terms: Terms) -> bool:
         chat = keyed_chat(trace.exchange)
-        return chat is not None and any(item.about in about for item in blemishes(chat.body, terms.dialect))
+        return (
+            chat is not None
+            and not unless(trace.exchange.request)
+            and any(item.about in about for item in blemishes(chat.body, terms.dialect))
+        )
 
     def check(trace: Single, terms: Terms) -> Verdicts:
         exchange, chat = trace.exchange, trace.exchange.request.chat
@@ -33,7 +43,12 @@ def _refuses(requirement: str, title: str, *about: str) -> None:
     rule(requirement, on=Single, reads=(Facet.REQUEST, Facet.STATUS, Facet.BODY), when=when)(check)
 
 
-_refuses("requests.model.is_checked", "A missing, mistyped or empty model is refused.", "model")
+_refuses(
+    "requests.model.is_checked",
+    "A missing, mistyped or empty model is refused, but where the URL names a deployment.",
+    "model",
+    unless=lambda request: request.names_a_deployment,
+)
 _refuses("requests.messages.are_checked", "Missing, mistyped or empty messages are refused.", "messages")
 _refuses("requests.messages.are_bounded", "More messages than are allowed are refused.", "messages_count")
 _refuses("requests.role.is_checked", "An unknown, mistyped or missing role is refused.", "role")

@@ -17,6 +17,7 @@ from conformance.rules.stream_view import (
     is_spoken,
     is_warning,
     one_per_place,
+    parts_of,
 )
 from conformance.wire.answer import MISSING
 from conformance.wire.deltas import Chunk
@@ -80,8 +81,8 @@ def chunk_has_documented_keys(trace: Single, terms: Terms) -> Verdicts:
 
 
 def _each(exchange: Exchange, terms: Terms, key: str) -> Iterator[tuple[Chunk, Json]]:
-    """The chunks that have the key, each with its value."""
-    return ((chunk, chunk.value[key]) for chunk in chunks_of(exchange, terms) if key in chunk.value)
+    """The parts of the completion that have the key, each with its value."""
+    return ((chunk, chunk.value[key]) for chunk in parts_of(exchange, terms) if key in chunk.value)
 
 
 @rule("stream.object.is_chunk", on=Single, reads=_BODY, when=has_chunks)

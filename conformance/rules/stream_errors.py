@@ -16,7 +16,7 @@ from conformance.rules.base import (
     rule,
 )
 from conformance.rules.conditions import STREAM, every, is_chat, is_error, on
-from conformance.rules.stream_view import assembly_of, ended_unsaid, intact, stream_of
+from conformance.rules.stream_view import assembly_of, choices_in, ended_unsaid, intact, stream_of
 from conformance.wire.deltas import Chunk
 from conformance.wire.exchange import Exchange, Facet
 from conformance.wire.strict_json import Json, is_integer, show
@@ -42,10 +42,15 @@ def _early_error(exchange: Exchange) -> Json:
     if assembly is None:
         body = exchange.document.value
         return body.get("error") if isinstance(body, dict) and not body.get("choices") else None
-    said = any(choice.content or choice.refusal or choice.calls for choice in assembly.choices)
-    if not assembly.errors or said:
+    if not assembly.errors or any(map(_says_something, assembly.chunks)):
         return None
     return assembly.errors[0].value["error"]
+
+
+def _says_something(chunk: Chunk) -> bool:
+    """A delta holds more than its role: text, calls, or the thoughts that some servers stream."""
+    deltas = (choice.get("delta") for _, choice in choices_in(chunk))
+    return any(value for delta in deltas if isinstance(delta, dict) for key, value in delta.items() if key != "role")
 
 
 def _blames_the_request(error: Json, terms: Terms) -> bool:

@@ -282,12 +282,24 @@ def _usages(trace: Parity) -> tuple[list[dict[str, Json]], dict[str, Json]] | No
     return found, streamed
 
 
+def _server_adds_to_the_prompt(trace: Parity) -> bool:
+    """The request lets the server call tools of its own, whose results it reads to the model."""
+    chat = trace.streamed.request.chat
+    tools = chat.body.get("tools") if chat is not None else None
+    kinds = {item.get("type") for item in tools if isinstance(item, dict)} if isinstance(tools, list) else set()
+    asked = chat is not None and bool({"web_search_options", "plugins"} & chat.body.keys())
+    return asked or not kinds <= {None, "function", "custom"}
+
+
 @rule("stream.parity.same_prompt_tokens", on=Parity, reads=_BODY, values={"usage"}, when=_comparable)
 def parity_same_prompt_tokens(trace: Parity, terms: Terms) -> Verdicts:
     """The prompt is as long in both modes; where two unstreamed answers count differently, nothing is known."""
     usages = _usages(trace)
     if usages is None:
         yield NOT_APPLICABLE
+        return
+    if _server_adds_to_the_prompt(trace):
+        yield Vacuous(Reason.MODEL_FREE, "what the server's own tools find may count as prompt")
         return
     plain = {show(usage.get("prompt_tokens")) for usage in usages[0]}
     streamed = usages[1].get("prompt_tokens")
@@ -299,10 +311,13 @@ def parity_same_prompt_tokens(trace: Parity, terms: Terms) -> Verdicts:
 
 
 def _visible_tokens(usage: dict[str, Json]) -> Json:
-    """Completion tokens without those of hidden reasoning, which is free to differ."""
+    """Completion tokens without those of hidden reasoning, which is free to differ.
+
+    More reasoning than completion shows a server that counts them apart, against its schema: another rule's.
+    """
     count, details = usage.get("completion_tokens"), usage.get("completion_tokens_details")
     hidden = details.get("reasoning_tokens") if isinstance(details, dict) else None
-    return count - hidden if is_integer(count) and is_integer(hidden) else count
+    return count - hidden if is_integer(count) and is_integer(hidden) and hidden <= count else count
 
 
 @rule("stream.parity.same_completion_tokens", on=Parity, reads=_BODY, values={"usage"}, when=_comparable)
@@ -326,24 +341,27 @@ def parity_same_completion_tokens(trace: Parity, terms: Terms) -> Verdicts:
 
 @rule("stream.parity.same_usage_keys", on=Parity, reads={*_BODY, Facet.KEYS_COMPLETE}, when=_comparable)
 def parity_same_usage_keys(trace: Parity, terms: Terms) -> Verdicts:
-    """usage, and the objects in it, have the same keys in both modes."""
-    usages = _usages(trace)
+    """usage, and the objects in it, have the same documented keys in both modes; what is added is free to differ."""
+    usages, documented = _usages(trace), terms.dialect.words("usage")
     if usages is None:
         yield NOT_APPLICABLE
         return
-    plain = {_keys(usage) for usage in usages[0]}
+    plain, streamed = {_keys(usage, documented) for usage in usages[0]}, _keys(usages[1], documented)
     if len(plain) > 1:
         yield _FREE
-    elif _keys(usages[1]) not in plain:
-        different = sorted(plain.pop() ^ _keys(usages[1]))
+    elif streamed not in plain:
+        different = sorted(plain.pop() ^ streamed)
         yield at_sequence(
             trace.streamed, "/usage", "the keys of the unstreamed usage", f"different: {', '.join(different)}"
         )
 
 
-def _keys(usage: dict[str, Json]) -> frozenset[str]:
-    inner = (f"{key}/{name}" for key, value in usage.items() if isinstance(value, dict) for name in value)
-    return frozenset((*usage, *inner))
+def _keys(usage: dict[str, Json], documented: tuple[str, ...]) -> frozenset[str]:
+    """The names of usage and of the objects in it; of those that the dialect lists, where it lists any."""
+    known = [key for key in usage if not documented or key in documented]
+    inner = ((key, value) for key in known if isinstance(value := usage[key], dict))
+    names = (f"{key}/{name}" for key, value in inner for name in value if not documented or name in documented)
+    return frozenset((*known, *names))
 
 
 @rule("stream.parity.same_model", on=Parity, reads=_BODY, values={"model"}, when=_comparable)

@@ -12,6 +12,7 @@ from conformance.rules.stream_view import (
     has_chunks,
     intact,
     is_spoken,
+    parts_of,
 )
 from conformance.wire.deltas import Chunk
 from conformance.wire.exchange import Exchange, Facet
@@ -71,11 +72,11 @@ def usage_is_null_in_other_chunks(trace: Single, terms: Terms) -> Verdicts:
 
 @rule("stream.usage.key_is_in_every_chunk", on=Single, reads={*_ASKING, Facet.KEYS_COMPLETE}, when=_ASKED)
 def usage_key_is_in_every_chunk(trace: Single, terms: Terms) -> Verdicts:
-    """Every chunk has the key usage, where usage is sent at all."""
+    """Every part of the completion has the key usage, where usage is sent at all."""
     if not _with_usage(trace.exchange, terms):
         yield NOT_APPLICABLE
         return
-    for chunk in chunks_of(trace.exchange, terms):
+    for chunk in parts_of(trace.exchange, terms):
         if "usage" not in chunk.value:
             yield at_chunk(trace.exchange, chunk.position, "/usage", "the key usage, null", "absent")
             return

@@ -129,6 +129,21 @@ def chunks_of(exchange: Exchange, terms: Terms) -> tuple[Chunk, ...]:
     return chunks
 
 
+def parts_of(exchange: Exchange, terms: Terms) -> tuple[Chunk, ...]:
+    """The chunks that are parts of the completion, without those that only annotate its prompt.
+
+    A filter in front may speak before there is a completion to name; the dialect says by which members it does.
+    """
+    found = terms.dialect.convention("chunk.annotations")
+    members = found if isinstance(found, (list, tuple)) else ()
+
+    def annotates(chunk: Chunk) -> bool:
+        value = chunk.value
+        return value.get("choices") == [] and not value.get("usage") and any(name in value for name in members)
+
+    return tuple(chunk for chunk in chunks_of(exchange, terms) if not annotates(chunk))
+
+
 def choices_in(chunk: Chunk) -> Iterator[tuple[str, dict[str, Json]]]:
     """The choices of a chunk that are objects, each with its pointer."""
     found = chunk.value.get("choices")

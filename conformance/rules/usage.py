@@ -292,12 +292,17 @@ def prompt_tokens_are_counted_once(trace: Contrast, terms: Terms) -> Verdicts:
     ),
 )
 def completion_tokens_are_within_the_limit(trace: Single, terms: Terms) -> Verdicts:
-    """No more tokens are counted than the limit allows each choice."""
+    """No more tokens are counted than the limit allows each choice.
+
+    Only `max_completion_tokens` is documented to bound hidden reasoning, too: it does not count against `max_tokens`.
+    """
     chat, answer = trace.exchange.request.chat, trace.exchange.answer
     count = _count(trace.exchange, "completion_tokens")
     if chat is None or answer is None or count is None or chat.token_limit is None:
         yield NOT_APPLICABLE
         return
+    if not is_integer(chat.body.get("max_completion_tokens")):
+        count -= _detail(trace.exchange, "completion_tokens_details", "reasoning_tokens") or 0
     most = chat.token_limit * max(1, len(answer.choices), chat.n or 1)
     if count > most:
         yield _at(trace.exchange, "completion_tokens", f"at most {most}", str(count))

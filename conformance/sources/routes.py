@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from urllib.parse import urlsplit
 
-_ROUTES = (re.compile(r"/chat/completions(?=/|$)"), re.compile(r"/models(?=/|$)"))
+_ROUTES = (re.compile(r"(?:/deployments/[^/]+)?/chat/completions(?=/|$)"), re.compile(r"/models(?=/|$)"))
 
 
 def relative_path(url: str) -> str:
     """`/chat/completions…` or `/models…` with the query, whatever prefix stands before; other paths whole.
 
-    Chat comes first: some hosts serve it below a path that holds `/models/`.
+    Chat comes first: some hosts serve it below a path that holds `/models/`. A deployment that the URL names stays in
+    the path, as it stands for the body's model.
     """
     try:
         parts = urlsplit(url)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -57,6 +58,9 @@ class Facet(StrEnum):
 
 LIVE_FACETS = frozenset(Facet)
 
+_DEPLOYMENT = re.compile(r"/deployments/[^/]+(?=/chat/completions(?:[/?]|$))")
+"""A model that the URL names before the route."""
+
 
 def header_values(headers: Iterable[tuple[str, str]], name: str) -> list[str]:
     """All values of one field, compared without case (RFC 9110, section 5.1)."""
@@ -96,8 +100,13 @@ class Request:
 
     @cached_property
     def route(self) -> str:
-        """The path without the query."""
-        return self.path.split("?", 1)[0]
+        """The path without the query, and without the deployment that it names."""
+        return _DEPLOYMENT.sub("", self.path.split("?", 1)[0])
+
+    @property
+    def names_a_deployment(self) -> bool:
+        """The URL says what is to answer, so that the body need not name a model."""
+        return _DEPLOYMENT.match(self.path) is not None
 
 
 @dataclass(frozen=True)

@@ -176,6 +176,7 @@ def test_broken_yaml_is_told_with_its_line(tmp_path: Path) -> None:
         ("https://h/v1/chat/completions", "/chat/completions"),
         ("https://h/proj/endpoint/v1/chat/completions/abc/messages?limit=2", "/chat/completions/abc/messages?limit=2"),
         ("https://h/models/org/m/v1/chat/completions", "/chat/completions"),
+        ("https://h/openai/deployments/m/chat/completions?v=1", "/deployments/m/chat/completions?v=1"),
         ("https://h/v1/models", "/models"),
         ("https://h/v1/models/a/b", "/models/a/b"),
         ("https://h/v1/chat/completionsX", "/v1/chat/completionsX"),

@@ -285,3 +285,16 @@ def error_in_stream(chunks: Payloads, context: Context) -> Payloads:
         "code": form.codes[0] if form.codes else "internal",
     }
     return [*chunks[:2], {"error": error}, chunks[-1]]
+
+
+@variation(
+    "prompt-annotations-first",
+    at=Stage.CHUNKS,
+    dialects=("openai",),
+    legal="seen in recorded streams of the original's models behind a content filter: dialect, chunk.annotations",
+)
+def prompt_annotations_first(chunks: Payloads, context: Context) -> Payloads:
+    """A filter's chunk about the prompt comes before the completion: no choices, no id, no model, created 0."""
+    empty = {"id": "", "object": "", "created": 0, "model": "", "choices": []}
+    found = {"prompt_index": 0, "content_filter_results": {"hate": {"filtered": False, "severity": "safe"}}}
+    return [{**empty, "prompt_filter_results": [found]}, *chunks]

@@ -156,6 +156,12 @@ def fixed(name: str, value: str, field: str = "value", **fields: Json) -> dict[s
     return function(name, record({field: {"type": "string", "enum": [value]}}), **fields)
 
 
+def fixed_text(text: str) -> dict[str, Json]:
+    """The `response_format` that leaves one value open to the model: an object that holds this text."""
+    schema = record({"text": {"type": "string", "enum": [text]}})
+    return {"type": "json_schema", "json_schema": {"name": "note", "strict": True, "schema": schema}}
+
+
 WEATHER_TOOL = function(
     "get_weather",
     {

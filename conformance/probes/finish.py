@@ -8,10 +8,15 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from conformance.probes import build
-from conformance.probes.base import Base, Effort, Group, Probe, register
+from conformance.probes.base import Base, Effort, Group, Probe, Session, register
 from conformance.wire.strict_json import Json
+from conformance.wire.traces import Relation
 
 _CITY: Json = [build.WEATHER_TOOL]
+_LONG_TEXT = "The quick brown fox jumps over the lazy dog. " * 6
+"""More than any tokenizer packs into a small limit."""
+_STOP_LENGTH = 4
+"""Characters of a stop sequence that is taken out of an answer."""
 
 
 def _limits(base: Base) -> Iterator[Group]:
@@ -70,11 +75,32 @@ def _calls(base: Base) -> Iterator[Group]:
 
 
 def _json(base: Base) -> Iterator[Group]:
-    """JSON that the limit cuts."""
+    """JSON that the limit cuts: asked for, and by a schema that leaves nothing shorter to say."""
     if "structured_output" in base.capabilities:
         prompt = "Write a JSON object that lists twelve fruits with their colours."
         cut = base.body(prompt, limit=8, response_format={"type": "json_object"})
-        yield from build.parity(base, cut, usage=False) if base.effort >= Effort.STANDARD else (build.single(cut),)
+        if base.effort >= Effort.STANDARD:
+            yield from build.parity(base, cut, usage=False)
+        yield build.single(base.body(prompt, limit=16, response_format=build.fixed_text(_LONG_TEXT)))
+
+
+def _own_stops(session: Session) -> None:
+    """A stop sequence out of the model's own answer: it is met, whatever the model says to any prompt."""
+    base = session.base
+    if not build.takes_stops(base):
+        return
+    body = base.body(build.COUNT)
+    answer = session.send(build.post(body)).answer
+    text = answer.choices[0].text if answer is not None and len(answer.choices) == 1 else ""
+    middle = len(text) // 2
+    stop = text[middle : middle + _STOP_LENGTH]
+    if not middle or not stop.strip() or not stop.isprintable():
+        return
+    streams = base.effort >= Effort.STANDARD and "streaming" in base.capabilities
+    for control in (body, build.streamed(body)) if streams else (body,):
+        group = session.group("own-stop")
+        for role, asked in (("control", control), ("variant", {**control, "stop": stop})):
+            session.mark(session.send(build.post(asked)), Relation.CONTRAST, group, role, "/stop")
 
 
 def _table(base: Base) -> Iterator[Group]:
@@ -111,5 +137,15 @@ register(
         strategy=_draws,
         draws=(0, 6, 60),
         summary="Token limits, stop sequences and calls, in both modes.",
+    )
+)
+register(
+    Probe(
+        "own_stops",
+        "finish_reason",
+        ("finish_reason", "requests"),
+        scenario=_own_stops,
+        upper=4,
+        summary="A stop sequence taken from the model's own answer.",
     )
 )

@@ -77,8 +77,10 @@ def _table(base: Base) -> Iterator[Group]:
         if base.effort >= Effort.STANDARD or field not in tried:
             yield build.set_at(plain, field, value, refused=True)
         tried.add(field)
-    yield build.set_at(plain, base.facts.token_limit_field or "max_tokens", 10**9)
-    yield from _both_limits(base)
+    refused = base.dialect.convention("max_tokens.above_cap") == "refused"
+    yield build.set_at(plain, base.facts.token_limit_field or "max_tokens", 10**9, refused=refused)
+    if base.effort >= Effort.STANDARD or base.dialect.convention("max_tokens.both") not in (None, "refused"):
+        yield from _both_limits(base)
     if base.effort < Effort.STANDARD:
         return
     for field, value in _good(base):

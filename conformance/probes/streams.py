@@ -69,6 +69,9 @@ def _texts(base: Base) -> Iterator[Group]:
     if build.takes_many(base):
         yield from build.parity(base, {**mixed, "n": 2}, usage=True)
         yield from build.parity(base, {**base.body(build.LONG, limit=8), "n": 2}, usage=True)
+    if "structured_output" in base.capabilities:
+        forced = base.body(f"Repeat exactly: {build.UNICODE}", response_format=build.fixed_text(build.UNICODE))
+        yield from build.parity(base, forced, usage=True)
     if "tools" in base.capabilities:
         idle = base.body(f"Repeat exactly: {build.UNICODE}", tools=[build.WEATHER_TOOL], tool_choice="none")
         yield from build.parity(base, idle, usage=None)

@@ -111,6 +111,7 @@ def _run(run: RunInfo) -> dict[str, Any]:
             name: {"requests": cost.requests, "seconds": round(cost.seconds, 3)} for name, cost in run.areas.items()
         },
         "config": dict(run.config),
+        "defects": list(run.defects),
     }
 
 
@@ -217,10 +218,11 @@ def read(text: str) -> Report:
         raise ReportError(f"{'/'.join(map(str, broken.instance_path)) or 'top level'}: {broken.message}")
     run, counted = dict(data["run"]), data["coverage"]
     areas = {name: AreaCost(cost["requests"], cost["seconds"]) for name, cost in run.pop("areas").items()}
+    defects = tuple(run.pop("defects", ()))
     known = set(RunInfo.__dataclass_fields__)
     return Report(
         suite=Suite(**{name: data["suite"][name] for name in Suite.__dataclass_fields__}),
-        run=RunInfo(**{name: value for name, value in run.items() if name in known}, areas=areas),
+        run=RunInfo(**{name: value for name, value in run.items() if name in known}, areas=areas, defects=defects),
         endpoint=Endpoint(**{name: data["endpoint"][name] for name in Endpoint.__dataclass_fields__}),
         outcome=Outcome(data["outcome"]),
         reason=data["reason"],

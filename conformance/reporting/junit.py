@@ -48,6 +48,7 @@ def render(report: Report) -> str:
         ("model", report.endpoint.model or ""),
         ("dialect", report.endpoint.dialect),
         ("suite_version", report.suite.version),
+        *(("defect_of_the_suite", sentence) for sentence in report.run.defects),
     ):
         ET.SubElement(properties, "property", name=name, value=_xml(value))
     for row in report.rows:

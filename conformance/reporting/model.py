@@ -134,7 +134,10 @@ class Suite:
 
 @dataclass(frozen=True)
 class RunInfo:
-    """How the run went. Times are RFC 3339 in UTC; `plan_sha256` is None where nothing was planned."""
+    """How the run went. Times are RFC 3339 in UTC; `plan_sha256` is None where nothing was planned.
+
+    `defects` are errors of this suite, a sentence each: what broke off may have left requirements unexercised.
+    """
 
     started: str
     finished: str
@@ -150,6 +153,7 @@ class RunInfo:
     completion_tokens: int = 0
     areas: Mapping[str, AreaCost] = field(default_factory=dict)
     config: Mapping[str, Json] = field(default_factory=dict)
+    defects: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -120,7 +120,10 @@ def _aside(console: Console, report: Report) -> None:
 
 
 def outcome(console: Console, report: Report) -> None:
-    """The last lines: what is missing, and the outcome with its coverage."""
+    """The last lines: what went wrong on our side, what is missing, and the outcome with its coverage."""
+    for sentence in report.run.defects:
+        console.print(Text("an error of this suite, not of the endpoint:", style="bold red"))
+        wrapped(console, sentence, 4)
     for gap in report.gaps:
         wrapped(console, f"{gap.why}: {_listed(gap.ids)}", 4, "  - ")
     if report.gaps and report.without:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from types import NoneType
 
 from conformance.rules.base import NOT_APPLICABLE, Reason, Terms, Vacuous, Verdicts, at_body, at_status, rule
 from conformance.rules.checks import NOT_ABOUT_THE_BODY, lone
@@ -91,7 +92,8 @@ def _code_of_fault(trace: Single, terms: Terms) -> Verdicts:
     error = error_object(trace.exchange)
     kinds = (blemish.kind, *_ALSO.get(blemish.kind, ())) if blemish is not None else ()
     codes = tuple(dict.fromkeys(code for name in kinds for code in terms.dialect.error(name).codes))
-    if blemish is None or not codes or "code" not in error:
+    # An absent code, and one that is no string, are findings of other rules.
+    if blemish is None or not codes or not isinstance(error.get("code", 0), (str, NoneType)):
         yield NOT_APPLICABLE
     elif error["code"] is not None and error["code"] not in codes:
         expected = f"the code for {blemish.kind.replace('_', ' ')}: {' or '.join(show(code) for code in codes)}"

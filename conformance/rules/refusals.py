@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from conformance.rules.base import Finding, Reason, Vacuous, Verdicts, at_status
-from conformance.wire.exchange import Exchange
+from conformance.wire.exchange import Exchange, Facet
 from conformance.wire.strict_json import Json
 
 _ABOUT_SOMETHING_ELSE = frozenset({401, 402, 403, 404, 407, 408, 429})
@@ -37,17 +38,45 @@ def names(exchange: Exchange, words: Iterable[str]) -> bool:
     return any(word.lower() in said for word in words)
 
 
+_UNSUPPORTED = re.compile(r"\bnot[ _](?:supported|allowed)\b|\bunsupported\b", re.I)
+_OF_ANYTHING = frozenset({"model", "stream", "user", "seed", "stop", "n"})
+"""Fields whose names stand in the message of a server that broke down, too."""
+
+
+def explains_itself(exchange: Exchange) -> bool:
+    """A server error that says what is wrong with the request: it turns it down, with a status of the wrong class.
+
+    The status is `errors.client_fault.is_4xx`'s business. One that says nothing of the request is a breakdown.
+    """
+    status, chat = exchange.status or 0, exchange.request.chat
+    if status < 500 or status in _ON_THE_WAY or chat is None:
+        return False
+    error = error_object(exchange)
+    message = error.get("message")
+    if not isinstance(message, str):
+        return False
+    named = [field for field in chat.body if field not in _OF_ANYTHING]
+    return (
+        bool(error.get("param"))
+        or _UNSUPPORTED.search(message) is not None
+        or any(re.search(rf"(?<!\w){re.escape(field)}(?!\w)", message) for field in named)
+    )
+
+
 def must_refuse(exchange: Exchange, expected: str) -> Verdicts:
     """Judge an answer to a request that is wrong in one way: any 4xx about the body refuses it.
 
-    2xx and 5xx are findings with `expected` as their sentence. Which 4xx it has to be is the business of other rules.
+    A 2xx, and a 5xx that does not say what is wrong, are findings with `expected` as their sentence. Which status it
+    has to be is the business of other rules.
     """
     status = exchange.status or 0
     if status in _ABOUT_SOMETHING_ELSE:
         yield Vacuous(Reason.NO_CONTROL, f"status {status}")
     elif status in _ON_THE_WAY:
         yield Vacuous(Reason.TRANSPORT, f"status {status}")
-    elif not 400 <= status < 500 and not carries_error(exchange):
+    elif status >= 500 and Facet.BODY not in exchange.facets:
+        yield Vacuous(Reason.FACETS, f"status {status}, and no body that might say why")
+    elif not 400 <= status < 500 and not carries_error(exchange) and not explains_itself(exchange):
         yield at_status(exchange, expected)
 
 

@@ -8,7 +8,7 @@ from conformance.rules.base import Reason, Terms, Vacuous, Verdicts, at_status, 
 from conformance.rules.blemishes import blemishes
 from conformance.rules.checks import NOT_ABOUT_THE_BODY, keyed_chat, lone
 from conformance.rules.conditions import ok
-from conformance.rules.refusals import carries_error
+from conformance.rules.refusals import carries_error, explains_itself
 from conformance.wire.exchange import Facet, Request
 from conformance.wire.traces import Single
 
@@ -34,7 +34,7 @@ def _refuses(requirement: str, title: str, *about: str, unless: Callable[[Reques
         if ok(exchange) and not carries_error(exchange):
             for item in faults[:3]:
                 yield at_status(exchange, f"400, as {item.path} is wrong: {item.kind.replace('_', ' ')}")
-        elif (exchange.status or 0) >= 500:
+        elif (exchange.status or 0) >= 500 and not explains_itself(exchange):
             yield Vacuous(Reason.TRANSPORT, f"status {exchange.status}")
         elif exchange.status in NOT_ABOUT_THE_BODY or lone(exchange, terms) is None:
             yield Vacuous(Reason.NO_CONTROL, f"status {exchange.status}, which something else may have caused")

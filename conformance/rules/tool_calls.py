@@ -16,6 +16,7 @@ from conformance.rules.base import (
     rule,
 )
 from conformance.rules.calls import called, chat_of, choices_of, takes_nothing, without_arguments
+from conformance.rules.tool_entries import functions
 from conformance.rules.tool_history import calls_of, history_of
 from conformance.wire.answer import MISSING, Call
 from conformance.wire.deltas import Irregular
@@ -96,7 +97,9 @@ def function_is_an_object(trace: Single, terms: Terms) -> Verdicts:
 def name_is_a_string(trace: Single, terms: Terms) -> Verdicts:
     """Every call of a function has a non-empty string as name."""
     for call in _function_objects(trace.exchange):
-        if not isinstance(call.name, str) or not call.name:
+        # A name that the request declared is repeated rightly: that it was not refused is another rule's finding.
+        declared = call.name == "" and any(item.get("name") == "" for item in functions(trace.exchange))
+        if not declared and (not isinstance(call.name, str) or not call.name):
             yield _at(trace.exchange, call, "/function/name", "a non-empty string", _told(call.name))
 
 

@@ -122,6 +122,11 @@ class History:
         return any(not isinstance(message.get("tool_call_id"), str) for message in self.results)
 
     @cached_property
+    def has_nameless_call(self) -> bool:
+        """A call has no id: its own fault, before a result that may be meant for it."""
+        return any(len(item.ids) < len(calls_of(item.message)) for item in self.rounds)
+
+    @cached_property
     def is_sound(self) -> bool:
         """There are rounds, every call is well formed and answered at once, and every result belongs to one."""
         return (

@@ -170,7 +170,7 @@ def history_accepts_client_ids(trace: Single, terms: Terms) -> Verdicts:
     "tool_calls.results.unknown_id_is_refused",
     on=Single,
     reads=_ASKED,
-    when=_with(lambda history: bool(history.strangers)),
+    when=_with(lambda history: bool(history.strangers) and not history.has_nameless_call),
 )
 def unknown_id_is_refused(trace: Single, terms: Terms) -> Verdicts:
     """A tool message whose tool_call_id matches no earlier call is refused."""

@@ -259,7 +259,8 @@ class Campaign:
         budget = shrinking.PER_REQUIREMENT
         made = []
         for place, traces in list(self.violations(requirement).items())[:_PLACES]:
-            found = self._shrunk((requirement, place), shrinking.smallest(traces), budget)
+            again = [trace for trace in traces if confirming.repeatable(trace)]
+            found = self._shrunk((requirement, place), shrinking.smallest(again or traces), budget)
             budget -= found.spent
             smallest = Smallest(requirement, place, found.trace.exchanges, found.minimal)
             self.smallest[requirement, place] = smallest

@@ -345,6 +345,7 @@ class Certification:
                 if lane and lane not in ASIDE
             },
             config=self._secrets.json(options.configuration() | {"stopped": campaign.stopped}),
+            defects=tuple(map(self._secrets.text, campaign.defects)),
         )
         versions = _versions()
         return build.report(

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import jsonschema
 import pytest
@@ -48,6 +49,8 @@ def test_the_schema_names_every_key_that_is_written():
 
 def test_what_was_written_comes_back():
     assert json_report.read(json_report.render(report())) == report()
+    broken = replace(report(), run=replace(report().run, defects=("the probe streams raised KeyError",)))
+    assert json_report.read(json_report.render(broken)) == broken
 
 
 def test_keys_of_later_versions_are_no_trouble():

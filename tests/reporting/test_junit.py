@@ -1,3 +1,4 @@
+from dataclasses import replace
 from xml.etree import ElementTree as ET
 
 from conformance.reporting import junit
@@ -38,6 +39,14 @@ def test_a_failure_tells_all_its_places():
     assert "e1, status" in text
     assert "2 of 3" in text
     assert "curl -sS" in text
+
+
+def test_errors_of_the_suite_are_properties():
+    made = report()
+    broken = replace(made, run=replace(made.run, defects=("the probe streams raised KeyError",)))
+    _found, root = cases(broken)
+    told = [item.get("value") for item in root[0].find("properties") if item.get("name") == "defect_of_the_suite"]
+    assert told == ["the probe streams raised KeyError"]
 
 
 def test_no_character_breaks_the_xml():

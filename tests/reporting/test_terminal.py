@@ -32,6 +32,17 @@ def test_eighty_columns_are_enough_and_commands_are_whole():
     assert [line for line in lines if line != line.rstrip() and "·" not in line and "area" not in line] == []
 
 
+def test_errors_of_the_suite_are_told_as_such_however_quiet():
+    sentence = "the probe streams raised KeyError: a defect of this suite"
+    made = report()
+    broken = replace(made, run=replace(made.run, defects=(sentence,)))
+    for verbosity in (-1, 0, 1):
+        lines = shown(broken, verbosity=verbosity).splitlines()
+        place = lines.index("an error of this suite, not of the endpoint:")
+        assert lines[place + 1].strip() == sentence
+        assert "an error of this suite" not in shown(made, verbosity=verbosity)
+
+
 def test_a_violation_tells_where_expected_observed_and_how_often():
     text = shown()
     assert "FAIL MUST stream.index  [breaks clients]" in text

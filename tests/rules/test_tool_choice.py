@@ -60,9 +60,15 @@ def test_what_excuses_an_answer_without_the_required_call(fields: dict[str, Any]
     assert judgement.vacuous.reason is reason
 
 
-def test_long_prose_instead_of_the_required_call_is_found() -> None:
-    spec = _asked("required", choice={"finish_reason": "length"}, message={"content": "hm " * 200})
-    assert _judge("tool_choice.required.calls_a_tool", spec).findings
+def test_prose_instead_of_the_required_call_is_found_where_it_ends_by_itself() -> None:
+    prose = {"content": "hm " * 200}
+    assert _judge("tool_choice.required.calls_a_tool", _asked("required", message=prose)).findings
+    # A grammar may leave the length of what comes before the call to the model.
+    cut = _judge(
+        "tool_choice.required.calls_a_tool", _asked("required", choice={"finish_reason": "length"}, message=prose)
+    )
+    assert cut.vacuous is not None
+    assert cut.vacuous.reason is Reason.CUT_BY_LIMIT
 
 
 @pytest.mark.parametrize("status", [401, 404, 429, 503])
@@ -72,5 +78,11 @@ def test_a_refusal_for_another_reason_does_not_count(status: int) -> None:
     assert not judgement.findings
 
 
-def test_a_server_error_is_no_refusal() -> None:
-    assert _judge("tool_choice.value.unknown_word_is_refused", _asked("any", status=500, error={})).findings
+def test_a_server_error_is_a_refusal_only_if_it_says_what_is_wrong() -> None:
+    said = {"message": "Invalid tool_choice: any", "type": "server_error"}
+    requirement = "tool_choice.value.unknown_word_is_refused"
+    assert _judge(requirement, _asked("any", status=500, error={})).findings
+    assert _judge(requirement, _asked("any", status=500, error={"message": "stream of the model broke"})).findings
+    assert _judge(requirement, _asked("any", status=500, error=said)).held
+    assert _judge(requirement, _asked("any", status=500, error={"param": "tool_choice"})).held
+    assert _judge(requirement, _asked("any", status=503, error=said)).vacuous is not None

@@ -439,9 +439,7 @@ def broken_arguments_500(refusal: Refusal | None, context: Context) -> Refusal |
 fault("mt-empty-calls-200", at=Stage.REFUSAL, violates=["tool_calls.history.empty_list_is_refused"])(
     skipping("An empty tool_calls in the history is taken.", "message.tool_calls.empty")
 )
-fault("mt-incomplete-call-200", at=Stage.REFUSAL, violates=["tool_calls.history.incomplete_call_is_refused"],
-    entails={"tool_calls.results.unknown_id_is_refused": "the result of a call without an id matches none"},
-)(
+fault("mt-incomplete-call-200", at=Stage.REFUSAL, violates=["tool_calls.history.incomplete_call_is_refused"])(
     skipping("Calls without an id or a function in the history are taken.", "message.tool_calls.shape",
              "order.unknown_call_id", when=lambda context: bool(history_calls(context)))
 )  # fmt: skip

@@ -305,7 +305,7 @@ fault(
 def named_unknown_500(refusal: Refusal | None, context: Context) -> Refusal | None:
     """A named choice of an undeclared function is a server error."""
     if refusal is not None and refusal.check == "tool_choice.unknown_name":
-        return replace(refusal, kind="internal", param=None)
+        return replace(refusal, kind="internal", param=None, message="Internal server error")
     return refusal
 
 

@@ -35,7 +35,7 @@ def _refused(error: dict[str, Any]) -> dict[str, Any]:
         ("errors.param.names_the_parameter", {"param": "<absent>"}, False),
         ("errors.param.names_the_parameter", {"param": ["messages"]}, False),
         ("errors.param.names_the_parameter", {"param": None}, True),
-        ("errors.param.names_the_parameter", {"param": "model"}, True),
+        ("errors.param.names_the_parameter", {"param": "temperature"}, True),
     ],
 )
 def test_what_an_error_says_is_read_only_where_it_has_the_right_form(

@@ -11,6 +11,9 @@ from conformance.wire.chat_request import ChatRequest
 from conformance.wire.exchange import Exchange
 from conformance.wire.strict_json import Json, show
 
+_ENOUGH_TOKENS = 128
+"""A call to a small tool takes a few dozen tokens: an answer cut later than this was not about to make one."""
+
 
 def chat_of(exchange: Exchange) -> ChatRequest:
     """The request; an empty one where it is none, so that every condition fails."""
@@ -53,8 +56,8 @@ def _uncalled(exchange: Exchange, choice: Choice) -> Vacuous | None:
         return Vacuous(Reason.TRANSPORT, "the answer broke off")
     if choice.finish_reason == "content_filter" or (isinstance(choice.refusal, str) and choice.refusal):
         return Vacuous(Reason.MODEL_FREE, "the model refused")
-    # Nothing forbids text before the call, and a grammar may leave its length to the model.
-    if choice.cut:
+    limit = chat_of(exchange).token_limit
+    if choice.cut and (not choice.text or (limit is not None and limit < _ENOUGH_TOKENS)):
         return Vacuous(Reason.CUT_BY_LIMIT)
     return None
 

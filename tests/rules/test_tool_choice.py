@@ -60,15 +60,17 @@ def test_what_excuses_an_answer_without_the_required_call(fields: dict[str, Any]
     assert judgement.vacuous.reason is reason
 
 
-def test_prose_instead_of_the_required_call_is_found_where_it_ends_by_itself() -> None:
+def test_long_prose_instead_of_the_required_call_is_found_and_short_cut_prose_is_not() -> None:
+    """https://github.com/ggml-org/llama.cpp/issues/27217: a grammar that leaves room for endless text demands nothing."""
     prose = {"content": "hm " * 200}
-    assert _judge("tool_choice.required.calls_a_tool", _asked("required", message=prose)).findings
-    # A grammar may leave the length of what comes before the call to the model.
-    cut = _judge(
-        "tool_choice.required.calls_a_tool", _asked("required", choice={"finish_reason": "length"}, message=prose)
-    )
-    assert cut.vacuous is not None
-    assert cut.vacuous.reason is Reason.CUT_BY_LIMIT
+    for finish in ("length", "stop"):
+        spec = _asked("required", choice={"finish_reason": finish}, message=prose)
+        assert _judge("tool_choice.required.calls_a_tool", spec).findings
+    short = _asked("required", choice={"finish_reason": "length"}, message={"content": "hm hm"})
+    short["request"]["max_tokens"] = 16
+    judgement = _judge("tool_choice.required.calls_a_tool", short)
+    assert judgement.vacuous is not None
+    assert judgement.vacuous.reason is Reason.CUT_BY_LIMIT
 
 
 @pytest.mark.parametrize("status", [401, 404, 429, 503])

@@ -61,7 +61,7 @@ def test_what_excuses_an_answer_without_the_required_call(fields: dict[str, Any]
 
 
 def test_long_prose_instead_of_the_required_call_is_found_and_short_cut_prose_is_not() -> None:
-    """https://github.com/ggml-org/llama.cpp/issues/27217: a grammar that leaves room for endless text demands nothing."""
+    """A grammar that leaves room for endless text demands nothing: https://github.com/ggml-org/llama.cpp/issues/27217."""
     prose = {"content": "hm " * 200}
     for finish in ("length", "stop"):
         spec = _asked("required", choice={"finish_reason": finish}, message=prose)

@@ -29,6 +29,7 @@ _OTHER_KINDS = re.compile(
     r"embed|rerank|whisper|tts|speech|audio|transcri|dall-?e|image|diffusion|moderation|realtime|babbage|davinci",
     re.IGNORECASE,
 )
+_NOWHERE = (404, 405, 501)
 _LIMITS = ("max_completion_tokens", "max_tokens")
 
 Send = Callable[[Request, int], Exchange | None]
@@ -158,8 +159,8 @@ def _body(exchange: Exchange) -> dict[str, Json]:
     return dict(chat.body) if chat is not None else {}
 
 
-def _find_model(flight: _Flight, models: Iterable[str], has_key: bool) -> Exchange:
-    """The first completion that one of the models gave."""
+def _find_model(flight: _Flight, models: Iterable[str], has_key: bool, *, lost: bool) -> Exchange:
+    """The first completion that one of the models gave. `lost`: the list of models was not found."""
     refusals: list[str] = []
     for model in models:
         if flight.left < 2:
@@ -170,8 +171,17 @@ def _find_model(flight: _Flight, models: Iterable[str], has_key: bool) -> Exchan
             raise NoVerdict(trouble)
         if exchange.answer is not None:
             return exchange
+        if lost and exchange.status in _NOWHERE and "model" not in _message(exchange).lower():
+            raise NoVerdict(
+                f"neither /models nor /chat/completions is there (status {exchange.status}{_message(exchange)}): "
+                "check the path of --base-url, which commonly ends in /v1"
+            )
         refusals.append(f"{model} (status {exchange.status}{_message(exchange)})")
     tried = ", ".join(refusals)
+    if not tried and lost:
+        raise NoVerdict(
+            "GET /models is not there: check the path of --base-url; if it is right, name a model with --model"
+        )
     if not tried:
         raise NoVerdict("no model is known: GET /models lists no chat model, so name one with --model")
     raise NoVerdict(f"no plain completion came from {tried}: name a model that answers chat with --model")
@@ -222,8 +232,9 @@ def preflight(
     trouble = hopeless(listed, has_key)
     if trouble is not None and (model is None or listed.status is None):
         raise NoVerdict(trouble)
+    lost = listed.status in _NOWHERE
     names = [model] if model is not None else chat_models(derive(flight.exchanges))[:_MODEL_TRIES]
-    completed = _find_model(flight, names, has_key)
+    completed = _find_model(flight, names, has_key, lost=lost)
     _with_room(flight, completed)
     if flight.left > 1:
         flight.send(completed.request, 1)

@@ -105,10 +105,12 @@ class Certification:
         """What is certified, in a line."""
         return [EMBEDDED if self.options.embedded else f"certifying {self.options.base_url}"]
 
-    def _campaign_for(self, transport: Transport, writer: EvidenceWriter | None, listener: Watcher | None) -> Campaign:
+    def _campaign_for(
+        self, transport: Transport, writer: EvidenceWriter | None, listener: Watcher | None, *, model: str | None
+    ) -> Campaign:
         options = self.options
         settings = Settings(
-            model=options.model,
+            model=model,
             effort=Effort[options.effort.upper()],
             seed=options.seed,
             probes=frozenset(options.probes),
@@ -147,10 +149,11 @@ class Certification:
         return Probe(_OWN, "requests", areas, table=table, summary="The requests of --fixtures.")
 
     def plan_lines(self, ids: Iterable[str]) -> Iterator[str]:
-        """What would be sent. Nothing is: the plan is made against the reference endpoint, in memory."""
+        """What would be sent. Nothing is: the plan is made against the reference endpoint and its model, in memory."""
         self._ids = tuple(ids)
         self._hypothesis_home()
-        campaign = self._campaign_for(MemoryTransport(reference_endpoint(self.dialect).respond, KEY), None, None)
+        reference = MemoryTransport(reference_endpoint(self.dialect).respond, KEY)
+        campaign = self._campaign_for(reference, None, None, model=None)
         campaign.preflight()
         plan = campaign.plan()
         found = costs(plan)
@@ -198,7 +201,7 @@ class Certification:
         single = [rule for rule in rules.load().values() if isinstance(rule, Rule) and rule.on is Single]
         watched = [rule for rule in single if rule.id in judged and self._level(rule.id) is not Level.MAY]
         listener = Watcher(progress, watched, Terms(self.dialect))
-        self._campaign = self._campaign_for(transport, writer, listener)
+        self._campaign = self._campaign_for(transport, writer, listener, model=options.model)
         self._stack.callback(self._campaign.close)
         self._progress = self._stack.enter_context(progress)
 

@@ -135,18 +135,21 @@ def _named(name: str, known: Mapping[str, Standing], areas: Mapping[str, Area]) 
     by_area = frozenset(i for i, item in known.items() if item.requirement.area == bare)
     if kind not in ("", "capability", "area"):
         raise SelectionError(f"--without {name}: only capability: and area: can stand before the colon")
-    if kind != "area" and by_capability and (kind or not by_area or by_area == by_capability):
+    # A chapter whose rows are not in this dialect, or not written yet, is a good name all the same.
+    is_capability = bool(by_capability) or bare in {area.capability for area in areas.values()}
+    is_area = bare in areas
+    if kind != "area" and is_capability and (kind or not by_area or by_area == by_capability):
         return "capability", by_capability
-    if kind != "capability" and by_area and (kind or not by_capability):
+    if kind != "capability" and is_area and (kind or not by_capability):
         return "area", by_area
-    if by_area and by_capability:
+    if not kind and is_area and is_capability:
         raise SelectionError(
             f"--without {name} is ambiguous: say capability:{name} ({len(by_capability)} requirements) "
             f"or area:{name} ({len(by_area)})"
         )
     if not kind and bare in known:
         return "requirement", frozenset({bare})
-    names = {item.requirement.capability for item in known.values()} | set(areas) | set(known)
+    names = {area.capability for area in areas.values()} | set(areas) | set(known)
     raise SelectionError(f"--without {name}: nothing is called {bare!r}{suggestion(bare, sorted(names))}")
 
 

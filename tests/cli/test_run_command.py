@@ -169,7 +169,7 @@ def test_an_interruption_leaves_a_partial_report(cli, toy):
 
 
 def test_a_plan_sends_nothing_and_writes_nothing(cli, toy):
-    done = cli("run", "tool_choice", "--plan", "--base-url", toy.url)
+    done = cli("run", "tool_choice", "--plan", "--base-url", toy.url, "--model", "a-model-of-theirs")
     assert done.returncode == 0, done.stderr
     assert toy.seen == []
     assert list(cli.cwd.iterdir()) == []

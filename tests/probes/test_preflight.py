@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -148,6 +149,23 @@ def test_no_request_goes_without_a_key_where_that_says_nothing(options: dict[str
     assert ready.base.facts.key_required is None
 
 
+@pytest.mark.parametrize(
+    ("message", "said"),
+    [
+        (
+            "File Not Found",
+            "neither /models nor /chat/completions is there (status 404: File Not Found): check the path",
+        ),
+        ("The model m1 does not exist", "name a model that answers chat with --model"),
+    ],
+)
+def test_a_wrong_path_is_told_from_a_wrong_model(message: str, said: str) -> None:
+    with pytest.raises(NoVerdict, match=re.escape(said)):
+        looked_at(lambda body, request: error(404, message), error(404), model="m1")
+    with pytest.raises(NoVerdict, match="name a model that answers chat"):
+        looked_at(lambda body, request: error(404, message), listing("m1"), model="m1")
+
+
 PAGE = Reply(200, b"<!DOCTYPE html><html></html>", (("content-type", "text/html; charset=utf-8"),))
 
 
@@ -160,7 +178,7 @@ PAGE = Reply(200, b"<!DOCTYPE html><html></html>", (("content-type", "text/html;
         (Reply(404, b"<html>"), {}, "web page"),
         (Reply(301, b"", (("location", "https://h/v1/"),)), {}, "redirects to https://h/v1/"),
         (listing(), {}, "name one with --model"),
-        (error(404), {}, "name one with --model"),
+        (error(404), {}, "check the path of --base-url; if it is right, name a model"),
         (listing("text-embedding-3"), {}, "name one with --model"),
         (Reply(200, b"\xff[]"), {}, "name one with --model"),
         (Reply(200, {"data": {"a": 1}}), {}, "name one with --model"),

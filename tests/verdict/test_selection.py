@@ -1,6 +1,6 @@
 import pytest
 
-from conformance.catalogue.model import Level
+from conformance.catalogue.model import Area, Level
 from conformance.verdict.selection import SelectionError, exclude, scope, select, standings
 from tests.verdict_builders import AREAS, catalogue, dialect, requirement
 
@@ -78,6 +78,23 @@ def test_without(name, ids, capabilities):
     assert {item.id for item in found.standings.values() if item.excluded == f"--without {name}"} == ids
     assert found.excluded_capabilities == capabilities
     assert not ids & set(found.judged)
+
+
+@pytest.mark.parametrize(
+    ("name", "capabilities"),
+    [
+        ("storage", {"storage"}),
+        ("capability:storage", {"storage"}),
+        ("area:storage", set()),
+        ("streaming", {"streaming"}),
+        ("usage", set()),
+    ],
+)
+def test_without_a_chapter_that_has_no_rows_here(name, capabilities):
+    chapters = {"storage": Area("storage", "Storage", "18", "storage"), "usage": Area("usage", "Usage", "7", "core")}
+    found = exclude(known(), [name], AREAS | chapters)
+    assert found.excluded_capabilities == capabilities
+    assert found.judged == tuple(name for name, item in known().items() if item.excluded is None)
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,6 @@ from conformance.reference.stages import Completion, Context, ErrorReply, Refusa
 from conformance.wire import strict_json
 from conformance.wire.strict_json import Json
 
-_ACCEPTED = {"requests.valid.is_accepted": "a valid request is turned down"}
-
 
 def _functions(context: Context) -> list[dict[str, Json]]:
     return [context.chat.body["tools"][tool.position]["function"] for tool in context.chat.tools]
@@ -101,16 +99,7 @@ def name_pattern_200(refusal: Refusal | None, context: Context) -> Refusal | Non
     return refusal
 
 
-_TURNED = {
-    **_ACCEPTED,
-    "tools.count.most_are_accepted": "the many tools are such ones too",
-    "tool_calls.echo.is_accepted": "follow-ups with such tools are turned down too",
-    "tool_calls.results.may_come_in_any_order": "histories with such tools are turned down too",
-    "tool_calls.results.take_text_parts": "histories with such tools are turned down too",
-    "tool_choice.omitted.is_taken_like_auto": "one of the two requests may be without such tools",
-}
-
-fault("td-longest-name-400", at=Stage.REFUSAL, violates=["tools.name.longest_is_accepted"], entails=_TURNED)(
+fault("td-longest-name-400", at=Stage.REFUSAL, violates=["tools.name.longest_is_accepted"])(
     turning_down(
         "Names of 64 characters are refused.",
         lambda context: any(len(tool.name) == 64 for tool in context.chat.tools),
@@ -119,7 +108,12 @@ fault("td-longest-name-400", at=Stage.REFUSAL, violates=["tools.name.longest_is_
         "tools[0].function.name",
     )
 )
-fault("td-description-required", at=Stage.REFUSAL, violates=["tools.description.is_optional"], entails=_TURNED)(
+fault(
+    "td-description-required",
+    at=Stage.REFUSAL,
+    violates=["tools.description.is_optional"],
+    entails={"tools.count.most_are_accepted": "the many tools are such ones too"},
+)(
     turning_down(
         "Functions without a description are refused.",
         lambda context: any("description" not in function for function in _functions(context)),
@@ -128,7 +122,7 @@ fault("td-description-required", at=Stage.REFUSAL, violates=["tools.description.
         "tools[0].function.description",
     )
 )
-fault("td-parameters-required", at=Stage.REFUSAL, violates=["tools.parameters.are_optional"], entails=_TURNED)(
+fault("td-parameters-required", at=Stage.REFUSAL, violates=["tools.parameters.are_optional"])(
     turning_down(
         "Functions without parameters are refused.",
         lambda context: any("parameters" not in function for function in _functions(context)),
@@ -137,7 +131,7 @@ fault("td-parameters-required", at=Stage.REFUSAL, violates=["tools.parameters.ar
         "tools[0].function.parameters",
     )
 )
-fault("td-most-tools-400", at=Stage.REFUSAL, violates=["tools.count.most_are_accepted"], entails=_TURNED)(
+fault("td-most-tools-400", at=Stage.REFUSAL, violates=["tools.count.most_are_accepted"])(
     turning_down(
         "One tool less than the limit is all that is taken.",
         lambda context: len(context.chat.tools) == 128,
@@ -146,7 +140,7 @@ fault("td-most-tools-400", at=Stage.REFUSAL, violates=["tools.count.most_are_acc
         "tools",
     )
 )
-fault("td-strict-unknown-400", at=Stage.REFUSAL, violates=["tools.strict.booleans_are_accepted"], entails=_TURNED)(
+fault("td-strict-unknown-400", at=Stage.REFUSAL, violates=["tools.strict.booleans_are_accepted"])(
     turning_down(
         "The field strict is not known.",
         lambda context: any("strict" in function for function in _functions(context)),
@@ -161,7 +155,6 @@ fault("td-strict-unknown-400", at=Stage.REFUSAL, violates=["tools.strict.boolean
     "td-empty-list-500",
     at=Stage.REFUSAL,
     violates=["tools.empty_list.causes_no_server_error"],
-    entails={"requests.valid.gets_no_server_error": "an empty array may be valid"},
     dialects=("openai",),
 )
 def empty_list_500(refusal: Refusal | None, context: Context) -> Refusal | None:
@@ -174,7 +167,6 @@ def empty_list_500(refusal: Refusal | None, context: Context) -> Refusal | None:
     "td-duplicate-names-500",
     at=Stage.REFUSAL,
     violates=["tools.duplicate_names.cause_no_server_error"],
-    entails={"requests.valid.gets_no_server_error": "no document forbids it"},
     dialects=("openai",),
 )
 def duplicate_names_500(refusal: Refusal | None, context: Context) -> Refusal | None:
@@ -187,7 +179,6 @@ def duplicate_names_500(refusal: Refusal | None, context: Context) -> Refusal | 
     "td-empty-arguments-unstreamed",
     at=Stage.BODY,
     violates=["tools.parameters.omitted_give_an_empty_object"],
-    entails={"finish_reason.cut_arguments.are_length": "arguments that do not parse look like cut ones"},
     condition="only functions without parameters",
 )
 def empty_arguments_unstreamed(body: dict[str, Json], context: Context) -> dict[str, Json]:
@@ -237,10 +228,6 @@ def strict_all_or_nothing(completion: Completion, context: Context) -> Completio
     "td-unknown-type-raw-exception",
     at=Stage.ERROR,
     violates=["tools.custom.is_accepted_or_refused"],
-    entails={
-        "errors.param.names_the_parameter": "the error names nothing",
-        "errors.code.names_the_fault": "the error names nothing",
-    },
     thread="https://github.com/microsoft/foundry-local/issues/1080",
     dialects=("openai",),
 )

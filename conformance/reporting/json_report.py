@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 from importlib.resources import files
 from typing import Any
 
@@ -20,8 +21,10 @@ from conformance.reporting.model import (
     Violation,
     Where,
 )
+from conformance.rules.base import Finding, Part
 from conformance.verdict.fold import Verdict
 from conformance.verdict.outcome import Coverage, Gap, Outcome
+from conformance.verdict.waivers import State, Told, Waiver
 
 
 class ReportError(ValueError):
@@ -90,6 +93,24 @@ def _row(row: Row) -> dict[str, Any]:
         "violated": row.violated,
         "reason": row.reason,
         "findings": [_finding(found) for found in row.findings],
+        "places": list(row.places),
+        "excused": row.excused,
+    }
+
+
+def _waiver(told: Told) -> dict[str, Any]:
+    waiver = told.waiver
+    return {
+        "requirement": waiver.requirement,
+        "place": waiver.place,
+        "dialect": waiver.dialect,
+        "reason": waiver.reason,
+        "owner": waiver.owner,
+        "expires": waiver.expires.isoformat(),
+        "link": waiver.link,
+        "state": told.state.value,
+        "requirements": list(told.requirements),
+        "why": told.why,
     }
 
 
@@ -153,6 +174,7 @@ def to_json(report: Report) -> dict[str, Any]:
             }
             for seen in report.observations
         ],
+        "waivers": [_waiver(told) for told in report.waivers],
         "requirements": [_row(row) for row in report.rows],
     }
 
@@ -192,8 +214,24 @@ def _read_finding(data: dict[str, Any]) -> Violation:
     )
 
 
+def _normal(found: Violation) -> str:
+    """The normalised place of a finding, for reports that do not name their places yet."""
+    return Finding("", Part(found.where.part), "", "", found.where.pointer).place
+
+
+def _read_waiver(data: dict[str, Any]) -> Told:
+    named = ("requirement", "reason", "owner", "dialect", "place", "link")
+    try:
+        expires = date.fromisoformat(data["expires"])
+    except ValueError as error:
+        raise ReportError("waivers: expires is no day of the calendar") from error
+    waiver = Waiver(expires=expires, **{name: data[name] for name in named})
+    return Told(waiver, State(data["state"]), tuple(data["requirements"]), data["why"])
+
+
 def _read_row(data: dict[str, Any]) -> Row:
     plain = {name: data[name] for name in ("id", "ref", "area", "capability", "basis", "title", "source", "quote")}
+    findings = tuple(map(_read_finding, data["findings"]))
     return Row(
         **plain,
         level=Level(data["level"]),
@@ -202,7 +240,9 @@ def _read_row(data: dict[str, Any]) -> Row:
         exercised=data["exercised"],
         violated=data["violated"],
         reason=data["reason"],
-        findings=tuple(map(_read_finding, data["findings"])),
+        findings=findings,
+        places=tuple(data["places"] if "places" in data else dict.fromkeys(map(_normal, findings))),
+        excused=data.get("excused", 0),
     )
 
 
@@ -233,4 +273,5 @@ def read(text: str) -> Report:
             Observation(seen["id"], seen["value"], seen["unit"], seen["exact"], tuple(seen["exchanges"]))
             for seen in data["observations"]
         ),
+        waivers=tuple(map(_read_waiver, data.get("waivers", ()))),
     )

@@ -32,6 +32,7 @@ from conformance.reporting.evidence import EvidenceWriter
 from conformance.reporting.model import AreaCost, Report, Row, RunInfo, Suite
 from conformance.reporting.model import Endpoint as Certified
 from conformance.reporting.progress import RunProgress
+from conformance.reporting.text import printable
 from conformance.rules.base import Rule, Terms
 from conformance.rules.judge import judge
 from conformance.sources.files import SourceError
@@ -44,9 +45,11 @@ from conformance.transport.base import Access, Timeouts, Transport
 from conformance.transport.courier import Limits
 from conformance.transport.http import HttpTransport
 from conformance.transport.memory import MemoryTransport
+from conformance.verdict.excuses import Known, excuse
 from conformance.verdict.fold import Cluster, Result, Verdict, fold, tally
 from conformance.verdict.outcome import Gate, decide
 from conformance.verdict.selection import Scope, scope, suggestion
+from conformance.verdict.waivers import told
 from conformance.wire.curl import curl
 from conformance.wire.evidence import Header
 from conformance.wire.exchange import Request
@@ -81,6 +84,7 @@ class Certification:
         self.directory: Path | None = None
         self._failed: str | None = None
         self._started = time.time()
+        self._known = Known(datetime.fromtimestamp(self._started, UTC).date(), options.waivers)
         self._base_url = options.base_url or ""
         self._secrets = Secrets()
         self._campaign: Campaign | None = None
@@ -256,7 +260,8 @@ class Certification:
     def _judge(self) -> None:
         counted = tally(self._open_campaign().judge())
         entries = {area.name: area.entry for area in self.catalogue.areas.values()}
-        self._results = {result.id: result for result in fold(counted, self._every, entries)}
+        results = excuse(fold(counted, self._every, entries), self._known, self.dialect.name, printable)
+        self._results = {result.id: result for result in results}
 
     def result(self, requirement: str) -> Result:
         """The verdict; a requirement that was never judged (nothing was gathered) was not exercised."""
@@ -279,13 +284,13 @@ class Certification:
             self._improved.add(requirement)
             if self._progress is not None:
                 self._progress.say(f"shrinking {requirement}")
-            campaign.shrink(requirement)
+            campaign.shrink(requirement, frozenset(cluster.place for cluster in result.clusters))
             campaign.confirm(requirement)
         return build.row(self._as_shown(result), campaign.smallest, self._secrets, self._curl)
 
     def _as_shown(self, result: Result) -> Result:
         """The findings as the smallest steps show them, so that what is told and what can be sent again agree."""
-        return replace(result, clusters=tuple(self._sharpened(result.id, cluster) for cluster in result.clusters))
+        return replace(result, found=tuple(self._sharpened(result.id, cluster) for cluster in result.found))
 
     def _sharpened(self, requirement: str, cluster: Cluster) -> Cluster:
         campaign, rule = self._open_campaign(), rules.load().get(requirement)
@@ -363,6 +368,7 @@ class Certification:
             results,
             decide(results, gate, interrupted=self.interrupted, failed=self._failed),
             smallest=campaign.smallest.values(),
+            waivers=told(self._known.waivers, results, self.dialect.name, self._known.today, printable),
             secrets=self._secrets,
             curl=self._curl,
         )

@@ -11,6 +11,9 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
+from conformance.suite import waivers_file
+from conformance.suite.yaml_file import FileProblem
+from conformance.verdict.waivers import Waiver
 from conformance.wire.exchange import Headers
 from conformance.wire.redaction import CREDENTIAL_HEADERS
 
@@ -78,6 +81,7 @@ OPTIONS = (
     Option("--seed", "Of all draws; printed and reported.", "whole", "N", 0),
     Option("--fail-on", "What fails a run.", "choice", choices=("must", "should"), default="must"),
     Option("--require-all", "Every unexercised requirement makes the run incomplete.", "flag"),
+    Option("--waivers", "Known violations: requirement, reason, owner, last day.", metavar="FILE"),
     Option("--report", "Default reports/<host>-<model>-<UTC time>/.", metavar="DIR"),
     Option("--format", "Of json and junit, separated by commas.", metavar="NAMES", default="json,junit"),
     Option("--fault", "Break the embedded endpoint by name.", metavar="NAME", many=True),
@@ -122,6 +126,7 @@ class Options:
     seed: int = 0
     fail_on: str = "must"
     require_all: bool = False
+    waivers: tuple[Waiver, ...] = ()
     report: Path | None = None
     formats: tuple[str, ...] = FORMATS
     faults: tuple[str, ...] = ()
@@ -151,6 +156,7 @@ class Options:
             "seed": self.seed,
             "fail_on": self.fail_on,
             "require_all": self.require_all,
+            "waivers": [waivers_file.as_values(waiver) for waiver in self.waivers],
             "headers": [name for name, _ in self.headers],
             "key": self.key is not None,
             "faults": list(self.faults),
@@ -251,6 +257,13 @@ def _key(name: str, environ: Mapping[str, str]) -> str | None:
     return value or None
 
 
+def _waivers(name: str | None) -> tuple[Waiver, ...]:
+    try:
+        return waivers_file.load(Path(name)) if name else ()
+    except FileProblem as problem:
+        raise UsageProblem(f"--waivers: {problem}") from problem
+
+
 def read(
     values: Mapping[str, Any], selectors: tuple[str, ...] = (), environ: Mapping[str, str] | None = None
 ) -> Options:
@@ -299,6 +312,7 @@ def read(
         seed=values["seed"],
         fail_on=values["fail_on"],
         require_all=bool(values["require_all"]),
+        waivers=_waivers(values["waivers"]),
         report=report,
         formats=_formats(values["format"]),
         faults=tuple(values["fault"]),

@@ -17,6 +17,7 @@ from conformance.reporting.model import (
     Violation,
     Where,
 )
+from conformance.verdict.baseline import Against
 from conformance.verdict.fold import Verdict
 from conformance.verdict.outcome import Coverage, Gap, Outcome
 from conformance.verdict.waivers import State, Told, Waiver
@@ -102,6 +103,9 @@ def report(*rows, **changes):
         "waivers": (
             Told(waivers[0], State.USED, ("stream.index",)),
             Told(waivers[1], State.EXPIRED, (), "since 2025-03-01 it excuses nothing"),
+        ),
+        "baseline": Against(
+            "report.json of 2025", False, ("stream.index",), (), (("stream.index", "status:"),), (), ("errors.x",), ()
         ),
         "observations": (Observation("structured_output.depth_cap", 12, "levels", True, ("e7",)),),
     }

@@ -20,6 +20,7 @@ from conformance.reporting.model import (
 )
 from conformance.reporting.text import printable
 from conformance.rules.base import Finding
+from conformance.verdict.baseline import Against
 from conformance.verdict.fold import Cluster, Result
 from conformance.verdict.outcome import Decision
 from conformance.verdict.smallest import Smallest
@@ -125,6 +126,7 @@ def report(
     smallest: Iterable[Smallest] = (),
     observations: Iterable[Observation] = (),
     waivers: Iterable[Told] = (),
+    baseline: Against | None = None,
     secrets: Secrets,
     curl: Curl,
 ) -> Report:
@@ -141,4 +143,5 @@ def report(
         rows=tuple(row(result, by_place, secrets, curl) for result in results),
         observations=tuple(observations),
         waivers=tuple(waivers),
+        baseline=baseline,
     )

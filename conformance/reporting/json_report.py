@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from datetime import date
 from importlib.resources import files
 from typing import Any
@@ -22,6 +23,8 @@ from conformance.reporting.model import (
     Where,
 )
 from conformance.rules.base import Finding, Part
+from conformance.verdict.baseline import Against
+from conformance.verdict.difference import Place
 from conformance.verdict.fold import Verdict
 from conformance.verdict.outcome import Coverage, Gap, Outcome
 from conformance.verdict.waivers import State, Told, Waiver
@@ -114,6 +117,23 @@ def _waiver(told: Told) -> dict[str, Any]:
     }
 
 
+def _places(found: Iterable[Place]) -> list[dict[str, str]]:
+    return [{"requirement": requirement, "place": place} for requirement, place in found]
+
+
+def _against(found: Against) -> dict[str, Any]:
+    return {
+        "name": found.name,
+        "same_catalogue": found.same_catalogue,
+        "known": list(found.known),
+        "lacking": list(found.lacking),
+        "new": _places(found.new),
+        "fixed": _places(found.fixed),
+        "gone": list(found.gone),
+        "added": list(found.added),
+    }
+
+
 def _run(run: RunInfo) -> dict[str, Any]:
     return {
         "started": run.started,
@@ -175,6 +195,7 @@ def to_json(report: Report) -> dict[str, Any]:
             for seen in report.observations
         ],
         "waivers": [_waiver(told) for told in report.waivers],
+        "baseline": None if report.baseline is None else _against(report.baseline),
         "requirements": [_row(row) for row in report.rows],
     }
 
@@ -229,6 +250,18 @@ def _read_waiver(data: dict[str, Any]) -> Told:
     return Told(waiver, State(data["state"]), tuple(data["requirements"]), data["why"])
 
 
+def _read_places(data: list[dict[str, str]]) -> tuple[Place, ...]:
+    return tuple((item["requirement"], item["place"]) for item in data)
+
+
+def _read_against(data: dict[str, Any] | None) -> Against | None:
+    if data is None:
+        return None
+    lists = {name: tuple(data[name]) for name in ("known", "lacking", "gone", "added")}
+    new, fixed = _read_places(data["new"]), _read_places(data["fixed"])
+    return Against(data["name"], data["same_catalogue"], new=new, fixed=fixed, **lists)
+
+
 def _read_row(data: dict[str, Any]) -> Row:
     plain = {name: data[name] for name in ("id", "ref", "area", "capability", "basis", "title", "source", "quote")}
     findings = tuple(map(_read_finding, data["findings"]))
@@ -274,4 +307,5 @@ def read(text: str) -> Report:
             for seen in data["observations"]
         ),
         waivers=tuple(map(_read_waiver, data.get("waivers", ()))),
+        baseline=_read_against(data.get("baseline")),
     )

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from conformance.catalogue.model import Impact, Level
+from conformance.verdict.baseline import Against
 from conformance.verdict.fold import Verdict
 from conformance.verdict.outcome import Coverage, Gap, Outcome
 from conformance.verdict.waivers import Told
@@ -187,6 +188,7 @@ class Report:
     rows: tuple[Row, ...]
     observations: tuple[Observation, ...] = ()
     waivers: tuple[Told, ...] = ()
+    baseline: Against | None = None
 
     @property
     def counts(self) -> dict[str, int]:

@@ -15,6 +15,7 @@ from rich.text import Text
 from conformance.catalogue.model import Level
 from conformance.reporting.model import Report, Row, Violation
 from conformance.reporting.text import printable
+from conformance.verdict.baseline import Against
 from conformance.verdict.fold import Verdict
 from conformance.verdict.outcome import Outcome
 from conformance.verdict.waivers import State
@@ -132,7 +133,7 @@ def _aside(console: Console, report: Report) -> None:
             wrapped(console, ", ".join(ids), 4)
 
 
-def waivers(console: Console, report: Report, *, verbose: bool = False) -> None:
+def _waivers(console: Console, report: Report, *, verbose: bool = False) -> None:
     """What became of the waivers: a line with numbers, then each that is not simply used."""
     if not report.waivers:
         return
@@ -147,6 +148,31 @@ def waivers(console: Console, report: Report, *, verbose: bool = False) -> None:
         why = found.why or ", ".join(found.requirements)
         wrapped(console, f"{waiver.requirement}{where}: {why} ({waiver.owner})", 14, f"  {found.state.value}")
     console.print()
+
+
+def _against(console: Console, found: Against, *, verbose: bool) -> None:
+    since = "not in the baseline" if found.same_catalogue else "added since"
+    counted = (
+        f"{len(found.new)} new, {len(found.known)} known, {len(found.fixed)} fixed, "
+        f"{len(found.gone)} no longer exercised, {len(found.added)} {since}"
+    )
+    wrapped(console, f"{found.name}: {counted}", 10, "baseline: ")
+    if not found.same_catalogue:
+        wrapped(console, "it was made under another catalogue: rules may judge otherwise now", 4)
+    for word, places in (("new", found.new), ("fixed", found.fixed)):
+        for requirement, place in places:
+            wrapped(console, f"{requirement} at {place}", 14, f"  {word}")
+    for word, names in (("gone", found.gone), ("added", found.added), ("known", found.known if verbose else ())):
+        if names:
+            wrapped(console, ", ".join(names) if verbose else _listed(names), 14, f"  {word}")
+    console.print()
+
+
+def known(console: Console, report: Report, *, verbose: bool = False) -> None:
+    """What was known before: the waivers, and the baseline."""
+    _waivers(console, report, verbose=verbose)
+    if report.baseline is not None:
+        _against(console, report.baseline, verbose=verbose)
 
 
 def outcome(console: Console, report: Report) -> None:
@@ -195,5 +221,5 @@ def show(console: Console, report: Report, *, verbosity: int = 0) -> None:
         console.print()
     if verbosity > 0:
         _aside(console, report)
-    waivers(console, report, verbose=verbosity > 0)
+    known(console, report, verbose=verbosity > 0)
     outcome(console, report)

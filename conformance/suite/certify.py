@@ -45,6 +45,7 @@ from conformance.transport.base import Access, Timeouts, Transport
 from conformance.transport.courier import Limits
 from conformance.transport.http import HttpTransport
 from conformance.transport.memory import MemoryTransport
+from conformance.verdict.baseline import against
 from conformance.verdict.excuses import Known, excuse
 from conformance.verdict.fold import Cluster, Result, Verdict, fold, tally
 from conformance.verdict.outcome import Gate, decide
@@ -84,7 +85,7 @@ class Certification:
         self.directory: Path | None = None
         self._failed: str | None = None
         self._started = time.time()
-        self._known = Known(datetime.fromtimestamp(self._started, UTC).date(), options.waivers)
+        self._known = Known(datetime.fromtimestamp(self._started, UTC).date(), options.waivers, options.baseline)
         self._base_url = options.base_url or ""
         self._secrets = Secrets()
         self._campaign: Campaign | None = None
@@ -368,6 +369,11 @@ class Certification:
             results,
             decide(results, gate, interrupted=self.interrupted, failed=self._failed),
             smallest=campaign.smallest.values(),
+            baseline=(
+                against(results, options.baseline, self.catalogue.digest, printable)
+                if options.baseline is not None and self._results
+                else None
+            ),
             waivers=told(self._known.waivers, results, self.dialect.name, self._known.today, printable),
             secrets=self._secrets,
             curl=self._curl,

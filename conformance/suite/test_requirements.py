@@ -12,7 +12,7 @@ from conformance.verdict.fold import Verdict
 
 
 def test_requirement(judged: str, certification: Certification) -> None:
-    """Passed, warned, failed, expected to fail or skipped with the reason; violations are shrunk and confirmed first."""
+    """Passed, warned, failed, known (xfail) or skipped with the reason; violations are shrunk and confirmed first."""
     row = certification.row(judged)
     text = "\n\n".join([row.title, *(found.text for found in row.findings)])
     if row.verdict is Verdict.FAIL:

@@ -20,7 +20,7 @@ from conformance.rules.base import Finding, Part, by_id
 from conformance.rules.judge import Judgement
 from conformance.sources.evidence import Evidence, read_evidence
 from conformance.sources.files import SourceError
-from conformance.suite import waivers_file
+from conformance.suite import baseline_file, waivers_file
 from conformance.suite.judging import judge_evidence
 from conformance.suite.yaml_file import FileProblem
 from conformance.verdict.excuses import Known, excuse
@@ -118,7 +118,8 @@ def _known(report: Report) -> Known:
     except ValueError as problem:
         raise VerifyError("the report was started on no day of the calendar") from problem
     try:
-        return Known(day, waivers_file.from_values(report.run.config.get("waivers")))
+        waivers = waivers_file.from_values(report.run.config.get("waivers"))
+        return Known(day, waivers, baseline_file.from_values(report.run.config.get("baseline")))
     except FileProblem as problem:
         raise VerifyError(str(problem)) from problem
 
@@ -166,7 +167,7 @@ def _unjudged(report: Report) -> Iterator[Difference]:
             yield Difference(row.id, _row_text(row), "the run came to no verdict")
 
 
-_EXCUSES = ("waivers",)
+_EXCUSES = ("waivers", "baseline")
 
 
 def _broken(report: Report, evidence: Evidence) -> str | None:

@@ -1,4 +1,4 @@
-"""What the user knew of before the run is taken out of the verdicts: by waiver.
+"""What the user knew of before the run is taken out of the verdicts: by waiver, or because a baseline had it already.
 
 An error of ours is never excused, nor is a run that came to no verdict: both stay what they are.
 """
@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import date
 
+from conformance.verdict.baseline import Baseline
 from conformance.verdict.fold import Cluster, Result, Verdict
 from conformance.verdict.waivers import Spell, Waiver
 
@@ -17,16 +18,21 @@ _MOST_REASONS = 3
 
 @dataclass(frozen=True)
 class Known:
-    """What is known before a run: waivers. `today` is the day of the run in UTC."""
+    """What is known before a run: waivers and a baseline. `today` is the day of the run in UTC."""
 
     today: date
     waivers: tuple[Waiver, ...] = ()
+    baseline: Baseline | None = None
 
     def excuse(self, requirement: str, place: str, dialect: str) -> str | None:
         """Why a violation at a place is excused, or None where it counts."""
-        for waiver in self.waivers:
-            if waiver.covers(requirement, place) and waiver.speaks(dialect) and not waiver.expired(self.today):
+        about = [waiver for waiver in self.waivers if waiver.covers(requirement, place) and waiver.speaks(dialect)]
+        for waiver in about:
+            if not waiver.expired(self.today):
                 return waiver.text
+        # A day that has passed was a promise: a baseline, made while it still held, does not prolong it.
+        if not about and self.baseline is not None and self.baseline.knows(requirement, place):
+            return f"known from the baseline {self.baseline.name}"
         return None
 
 
@@ -49,8 +55,15 @@ def _one(result: Result, known: Known, dialect: str, spell: Spell) -> Result:
     return replace(result, verdict=Verdict.WAIVED, reason="; ".join(list(reasons)[:_MOST_REASONS]))
 
 
-def _unblocked(result: Result, waived: frozenset[str]) -> Result:
-    """What a known violation blocks makes no run incomplete: nobody can judge it before that is mended."""
+_JUDGED_OR_LEFT_OUT = frozenset(verdict for verdict in Verdict if verdict.exercised) | {Verdict.EXCLUDED}
+
+
+def _forgiven(result: Result, known: Known, waived: frozenset[str]) -> Result:
+    """What the baseline lacked too makes no run incomplete, nor what a known violation blocks until that is mended."""
+    if result.raised or result.verdict in _JUDGED_OR_LEFT_OUT:
+        return result
+    if known.baseline is not None and known.baseline.lacked(result.id):
+        return replace(result, forgiven=True)
     if result.blocker not in waived:
         return result
     return replace(result, reason=f"{result.blocker} is known to be violated, and this one builds on it", forgiven=True)
@@ -63,4 +76,4 @@ def excuse(results: Iterable[Result], known: Known, dialect: str, spell: Spell =
     """
     made = tuple(_one(result, known, dialect, spell) for result in results)
     waived = frozenset(result.id for result in made if result.verdict is Verdict.WAIVED)
-    return tuple(_unblocked(result, waived) for result in made)
+    return tuple(_forgiven(result, known, waived) for result in made)

@@ -164,10 +164,12 @@ def _nothing(results: Sequence[Result]) -> str:
     """That the gate was not tripped, without hiding what lies below it or was known before."""
     warned = sum(result.verdict is Verdict.WARN for result in results)
     known = sum(result.verdict is Verdict.WAIVED for result in results)
+    lacking = sum(result.forgiven for result in results)
     said = f" beyond what is known of {known} {_words(known)}" if known else ""
+    more = f"; {lacking} {_words(lacking)} could not be judged, as is known" if lacking else ""
     if not warned:
-        return f"nothing is violated{said}"
-    return f"no MUST is violated{said}, and {warned} SHOULD {'is' if warned == 1 else 'are'}"
+        return f"nothing is violated{said}{more}"
+    return f"no MUST is violated{said}, and {warned} SHOULD {'is' if warned == 1 else 'are'}{more}"
 
 
 def _words(number: int) -> str:

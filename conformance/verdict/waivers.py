@@ -62,7 +62,7 @@ class Waiver:
     def text(self) -> str:
         """Why a violation is excused, in words."""
         link = f", {self.link}" if self.link else ""
-        return f"waived until {self.expires}: {self.reason} ({self.owner}{link})"
+        return f"until {self.expires}: {self.reason} ({self.owner}{link})"
 
 
 @dataclass(frozen=True)

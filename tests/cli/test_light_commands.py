@@ -101,7 +101,7 @@ def test_faults_lists_what_serve_knows(cli):
         (["run", "--rate", "fast"], "--rate: 'fast' is no number of requests per second"),
         (["run", "--fixtures", "nowhere"], "there is no directory nowhere"),
         (["run", "--format", "pdf"], "there is no format 'pdf'"),
-        (["run", "--baseline", "x.json"], "No such option"),
+        (["run", "--baseline", "x.json"], "--baseline: cannot read x.json: No such file"),
         (["run", "--waivers", "nowhere.yaml"], "--waivers: cannot read nowhere.yaml: No such file"),
         (["waive", "nowhere"], "cannot read nowhere"),
         (["waive", "nowhere", "--expires", "soon"], "--expires: 'soon' is no day, such as 2030-12-31"),

@@ -144,13 +144,22 @@ def test_waivers_are_told_by_state():
 
 
 def test_what_is_known_has_its_column_and_its_reason():
-    made = report(row("stream.index", "waived", "MUST", "lenient", violation(), reason="waived until then: so (ana)"))
+    made = report(row("stream.index", "waived", "MUST", "lenient", violation(), reason="until then: so (ana)"))
     assert shown(made).index("left out") < shown(made).index("known")
-    assert "known" not in shown(report(row("stream.fine"), waivers=()))
-    assert "waived: waived until then: so (ana)\n    stream.index" in shown(made, verbosity=1)
+    assert "known" not in shown(report(row("stream.fine"), waivers=(), baseline=None))
+    assert "waived: until then: so (ana)\n    stream.index" in shown(made, verbosity=1)
 
 
 def test_places_that_are_known_beside_others_are_counted():
     assert "and at 2 places that are known" in shown(
         report(row("stream.a", "fail", "MUST", "lenient", violation(), excused=2))
     )
+
+
+def test_a_baseline_is_told_with_what_is_new():
+    text = shown()
+    assert "baseline: report.json of 2025: 1 new, 1 known, 0 fixed, 1 no longer" in text
+    assert "another catalogue" in text
+    assert "  new         stream.index at status:" in text
+    assert "  gone        errors.x" in text
+    assert "baseline" not in shown(report(baseline=None))

@@ -32,7 +32,7 @@ BROKEN = [broken(A), held(B), held(C)]
 def test_a_known_violation_is_waived_and_conforms():
     found, states, decision = run(BROKEN, waiver())
     assert found[A].verdict is Verdict.WAIVED
-    assert found[A].reason == "waived until 2026-05-01: so it is (ana)"
+    assert found[A].reason == "until 2026-05-01: so it is (ana)"
     assert found[A].violated == 1
     assert [(told.state, told.requirements) for told in states] == [(State.USED, (A,))]
     assert decision.outcome is Outcome.CONFORMANT

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from conformance.reporting.comparison import seen
 from conformance.reporting.json_report import ReportError
 from conformance.reporting.json_report import read as read_report
-from conformance.reporting.model import MOST_PLACES, Report, Row
+from conformance.reporting.model import MOST_PLACES, Report
 from conformance.suite.yaml_file import FileProblem
 from conformance.verdict.baseline import Baseline
 from conformance.verdict.difference import Seen
@@ -16,11 +17,6 @@ from conformance.verdict.fold import Verdict
 from conformance.verdict.outcome import Outcome
 
 _KNOWS_NOTHING = (Outcome.NO_VERDICT, Outcome.INTERRUPTED)
-
-
-def seen(row: Row) -> Seen:
-    """What a run saw of one requirement, as its report tells it."""
-    return Seen(row.verdict.exercised, frozenset(row.places), len(row.places) >= MOST_PLACES)
 
 
 def report_at(path: Path) -> Report:

@@ -30,8 +30,9 @@ def cell(text: str) -> str:
 
 
 def plain(text: str, longest: int = 600) -> str:
-    """Our own words, without effect as markup."""
-    return _MARKS.sub(r"\\\1", " ".join(printable(text, longest).split()))
+    """Words without effect as markup; a space of no width keeps GitHub from making mentions and links of them."""
+    marked = _MARKS.sub(r"\\\1", " ".join(printable(text, longest).split()))
+    return marked.replace("@", "@\u200b").replace("://", ":\u200b//")
 
 
 def block(text: str, language: str = "") -> str:

@@ -88,7 +88,7 @@ def violated(console: Console, row: Row, *, verbose: bool = False) -> None:
     console.print()
 
 
-_COLUMNS = (
+COLUMNS = (
     ("pass", (Verdict.PASS,)),
     ("fail", (Verdict.FAIL,)),
     ("warn", (Verdict.WARN,)),
@@ -97,14 +97,14 @@ _COLUMNS = (
     ("not run", (Verdict.NOT_EXERCISED, Verdict.NOT_OBSERVABLE, Verdict.BLOCKED, Verdict.ERROR)),
     ("left out", (Verdict.EXCLUDED,)),
 )
-_KNOWN = ("known", (Verdict.WAIVED,))
+KNOWN = ("known", (Verdict.WAIVED,))
 
 
 def areas(report: Report) -> Table:
     """One line per area: verdicts, and requests."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("area", no_wrap=True)
-    columns = (*_COLUMNS, _KNOWN) if report.counts[Verdict.WAIVED.value] else _COLUMNS
+    columns = (*COLUMNS, KNOWN) if report.counts[Verdict.WAIVED.value] else COLUMNS
     for name, _ in columns:
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("requests", justify="right", no_wrap=True)

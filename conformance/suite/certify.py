@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -27,7 +27,7 @@ from conformance.reference import faults, variations
 from conformance.reference.endpoint import KEY
 from conformance.reference.server import endpoint as reference_endpoint
 from conformance.reference.server import start_process
-from conformance.reporting import build, json_report, junit
+from conformance.reporting import build, json_report, junit, markdown
 from conformance.reporting.evidence import EvidenceWriter
 from conformance.reporting.model import AreaCost, Report, Row, RunInfo, Suite
 from conformance.reporting.model import Endpoint as Certified
@@ -58,6 +58,11 @@ from conformance.wire.redaction import Secrets
 from conformance.wire.traces import Single
 
 _OWN = "own_fixtures"
+_WRITERS: dict[str, tuple[tuple[str, Callable[[Report], str]], ...]] = {
+    "json": (("report.json", json_report.render),),
+    "junit": (("junit.xml", junit.render),),
+    "markdown": (("report.md", markdown.render), ("comment.md", markdown.comment)),
+}
 EMBEDDED = "no --base-url: certifying the EMBEDDED endpoint"
 
 
@@ -386,10 +391,9 @@ class Certification:
             named = replace(self.options, model=report.endpoint.model)
             target = report_directory(named, self._base_url, named.model, self._started)
             self.directory = self.directory.rename(target)
-        writers = {"json": ("report.json", json_report.render), "junit": ("junit.xml", junit.render)}
         for name in self.options.formats:
-            file, render = writers[name]
-            (self.directory / file).write_text(render(report), "utf-8")
+            for file, render in _WRITERS[name]:
+                (self.directory / file).write_text(render(report), "utf-8")
 
 
 def _dialect_argument(name: str) -> str:

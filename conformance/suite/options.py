@@ -86,7 +86,7 @@ OPTIONS = (
     Option("--baseline", "An earlier report: only what is new fails the run.", metavar="REPORT.json"),
     Option("--waivers", "Known violations: requirement, reason, owner, last day.", metavar="FILE"),
     Option("--report", "Default reports/<host>-<model>-<UTC time>/.", metavar="DIR"),
-    Option("--format", "Of json and junit, separated by commas.", metavar="NAMES", default="json,junit"),
+    Option("--format", "Of json, junit and markdown, by commas.", metavar="NAMES", default="json,junit,markdown"),
     Option("--fault", "Break the embedded endpoint by name.", metavar="NAME", many=True),
     Option("--vary", "Vary the embedded endpoint legally, by name.", metavar="NAME", many=True),
     Option(
@@ -98,7 +98,7 @@ OPTIONS = (
     Option("--no-progress", "Tell nothing while requests are under way.", "flag"),
 )
 
-FORMATS = ("json", "junit")
+FORMATS = ("json", "junit", "markdown")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
 _VALUE = re.compile(r"[\x20-\x7e\t]*\Z")
 

@@ -181,6 +181,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         terminalreporter.section("conformance")
         console = Console(file=terminalreporter._tw._file, width=terminalreporter._tw.fullwidth, highlight=False)
         console.print(terminal.areas(report))
+        terminal.known(console, report)
         terminal.outcome(console, report)
         terminalreporter.write_line(f"report: {config.stash[_RUN].directory}")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 from conformance.catalogue.model import Impact, Level
 from conformance.reporting.model import (
     AreaCost,
@@ -15,8 +17,10 @@ from conformance.reporting.model import (
     Violation,
     Where,
 )
+from conformance.verdict.baseline import Against
 from conformance.verdict.fold import Verdict
 from conformance.verdict.outcome import Coverage, Gap, Outcome
+from conformance.verdict.waivers import State, Told, Waiver
 
 LONG_CURL = 'curl -sS -i https://host.test/v1/chat/completions --data-raw \'{"messages":[' + "1," * 60 + "1]}'"
 
@@ -52,6 +56,7 @@ def row(name, verdict="pass", level="MUST", impact="breaks clients", *findings, 
         "violated": 3 if findings else 0,
         "reason": None if verdict.exercised else f"the reason for {verdict.value}",
         "findings": findings,
+        "places": tuple(dict.fromkeys(f"{found.where.part}:{found.where.pointer}" for found in findings)),
     }
     return Row(**{**fields, **changes})
 
@@ -67,6 +72,10 @@ def report(*rows, **changes):
         row("errors.out", "excluded"),
         row("errors.raised", "error"),
     )
+    waivers = [
+        Waiver("stream.*", "the proxy eats it", "ana", date(2026, 3, 1), "openai", "body:/id", "https://host.test/1"),
+        Waiver("errors.blocked", "later", "bob", date(2025, 3, 1)),
+    ]
     fields = {
         "suite": Suite("0.1.0", "0" * 64, "3.11.7", "6.115.0"),
         "run": RunInfo(
@@ -91,6 +100,13 @@ def report(*rows, **changes):
         "coverage": Coverage(5, 10, 3, 4),
         "gaps": (Gap(("errors.unsupported",), "the endpoint refuses it", "errors.unsupported"),),
         "rows": rows,
+        "waivers": (
+            Told(waivers[0], State.USED, ("stream.index",)),
+            Told(waivers[1], State.EXPIRED, (), "since 2025-03-01 it excuses nothing"),
+        ),
+        "baseline": Against(
+            "report.json of 2025", False, ("stream.index",), (), (("stream.index", "status:"),), (), ("errors.x",), ()
+        ),
         "observations": (Observation("structured_output.depth_cap", 12, "levels", True, ("e7",)),),
     }
     return Report(**{**fields, **changes})

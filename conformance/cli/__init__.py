@@ -19,6 +19,8 @@ _COMMANDS = {
     "audit": ("conformance.cli.audit", "Judge recorded traffic, without a network."),
     "verify": ("conformance.cli.verify", "Derive every verdict of a report again from its evidence."),
     "replay": ("conformance.cli.replay", "Send the smallest steps of a finding again."),
+    "compare": ("conformance.cli.compare", "Compare two reports, or several in a table."),
+    "waive": ("conformance.cli.waive", "Write a first waivers file from a report."),
 }
 """Name to module and first help line, so that neither help nor a light command imports the engine."""
 

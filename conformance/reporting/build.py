@@ -6,12 +6,25 @@ import base64
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from conformance.reporting.model import Endpoint, Observation, Report, Row, RunInfo, Step, Suite, Violation, Where
+from conformance.reporting.model import (
+    MOST_PLACES,
+    Endpoint,
+    Observation,
+    Report,
+    Row,
+    RunInfo,
+    Step,
+    Suite,
+    Violation,
+    Where,
+)
 from conformance.reporting.text import printable
 from conformance.rules.base import Finding
+from conformance.verdict.baseline import Against
 from conformance.verdict.fold import Cluster, Result
 from conformance.verdict.outcome import Decision
 from conformance.verdict.smallest import Smallest
+from conformance.verdict.waivers import Told
 from conformance.wire import strict_json
 from conformance.wire.exchange import Exchange, Request
 from conformance.wire.redaction import Secrets
@@ -98,6 +111,8 @@ def row(result: Result, smallest: Mapping[tuple[str, str], Smallest], secrets: S
             _violation(cluster, smallest.get((requirement.id, cluster.place)), secrets, curl)
             for cluster in result.clusters
         ),
+        places=tuple(printable(cluster.place) for cluster in (*result.found, *result.excused))[:MOST_PLACES],
+        excused=len(result.excused),
     )
 
 
@@ -110,6 +125,8 @@ def report(
     *,
     smallest: Iterable[Smallest] = (),
     observations: Iterable[Observation] = (),
+    waivers: Iterable[Told] = (),
+    baseline: Against | None = None,
     secrets: Secrets,
     curl: Curl,
 ) -> Report:
@@ -125,4 +142,6 @@ def report(
         gaps=decision.gaps,
         rows=tuple(row(result, by_place, secrets, curl) for result in results),
         observations=tuple(observations),
+        waivers=tuple(waivers),
+        baseline=baseline,
     )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
+from datetime import date
 from importlib.resources import files
 from typing import Any
 
@@ -20,8 +22,12 @@ from conformance.reporting.model import (
     Violation,
     Where,
 )
+from conformance.rules.base import Finding, Part
+from conformance.verdict.baseline import Against
+from conformance.verdict.difference import Place
 from conformance.verdict.fold import Verdict
 from conformance.verdict.outcome import Coverage, Gap, Outcome
+from conformance.verdict.waivers import State, Told, Waiver
 
 
 class ReportError(ValueError):
@@ -90,6 +96,41 @@ def _row(row: Row) -> dict[str, Any]:
         "violated": row.violated,
         "reason": row.reason,
         "findings": [_finding(found) for found in row.findings],
+        "places": list(row.places),
+        "excused": row.excused,
+    }
+
+
+def _waiver(told: Told) -> dict[str, Any]:
+    waiver = told.waiver
+    return {
+        "requirement": waiver.requirement,
+        "place": waiver.place,
+        "dialect": waiver.dialect,
+        "reason": waiver.reason,
+        "owner": waiver.owner,
+        "expires": waiver.expires.isoformat(),
+        "link": waiver.link,
+        "state": told.state.value,
+        "requirements": list(told.requirements),
+        "why": told.why,
+    }
+
+
+def _places(found: Iterable[Place]) -> list[dict[str, str]]:
+    return [{"requirement": requirement, "place": place} for requirement, place in found]
+
+
+def _against(found: Against) -> dict[str, Any]:
+    return {
+        "name": found.name,
+        "same_catalogue": found.same_catalogue,
+        "known": list(found.known),
+        "lacking": list(found.lacking),
+        "new": _places(found.new),
+        "fixed": _places(found.fixed),
+        "gone": list(found.gone),
+        "added": list(found.added),
     }
 
 
@@ -153,6 +194,8 @@ def to_json(report: Report) -> dict[str, Any]:
             }
             for seen in report.observations
         ],
+        "waivers": [_waiver(told) for told in report.waivers],
+        "baseline": None if report.baseline is None else _against(report.baseline),
         "requirements": [_row(row) for row in report.rows],
     }
 
@@ -192,8 +235,36 @@ def _read_finding(data: dict[str, Any]) -> Violation:
     )
 
 
+def _normal(found: Violation) -> str:
+    """The normalised place of a finding, for reports that do not name their places yet."""
+    return Finding("", Part(found.where.part), "", "", found.where.pointer).place
+
+
+def _read_waiver(data: dict[str, Any]) -> Told:
+    named = ("requirement", "reason", "owner", "dialect", "place", "link")
+    try:
+        expires = date.fromisoformat(data["expires"])
+    except ValueError as error:
+        raise ReportError("waivers: expires is no day of the calendar") from error
+    waiver = Waiver(expires=expires, **{name: data[name] for name in named})
+    return Told(waiver, State(data["state"]), tuple(data["requirements"]), data["why"])
+
+
+def _read_places(data: list[dict[str, str]]) -> tuple[Place, ...]:
+    return tuple((item["requirement"], item["place"]) for item in data)
+
+
+def _read_against(data: dict[str, Any] | None) -> Against | None:
+    if data is None:
+        return None
+    lists = {name: tuple(data[name]) for name in ("known", "lacking", "gone", "added")}
+    new, fixed = _read_places(data["new"]), _read_places(data["fixed"])
+    return Against(data["name"], data["same_catalogue"], new=new, fixed=fixed, **lists)
+
+
 def _read_row(data: dict[str, Any]) -> Row:
     plain = {name: data[name] for name in ("id", "ref", "area", "capability", "basis", "title", "source", "quote")}
+    findings = tuple(map(_read_finding, data["findings"]))
     return Row(
         **plain,
         level=Level(data["level"]),
@@ -202,7 +273,9 @@ def _read_row(data: dict[str, Any]) -> Row:
         exercised=data["exercised"],
         violated=data["violated"],
         reason=data["reason"],
-        findings=tuple(map(_read_finding, data["findings"])),
+        findings=findings,
+        places=tuple(data["places"] if "places" in data else dict.fromkeys(map(_normal, findings))),
+        excused=data.get("excused", 0),
     )
 
 
@@ -233,4 +306,6 @@ def read(text: str) -> Report:
             Observation(seen["id"], seen["value"], seen["unit"], seen["exact"], tuple(seen["exchanges"]))
             for seen in data["observations"]
         ),
+        waivers=tuple(map(_read_waiver, data.get("waivers", ()))),
+        baseline=_read_against(data.get("baseline")),
     )

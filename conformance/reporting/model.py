@@ -6,11 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from conformance.catalogue.model import Impact, Level
+from conformance.verdict.baseline import Against
 from conformance.verdict.fold import Verdict
 from conformance.verdict.outcome import Coverage, Gap, Outcome
+from conformance.verdict.waivers import Told
 from conformance.wire.strict_json import Json
 
 FORMAT = "conformance-report/1"
+MOST_PLACES = 100
+"""Places of one requirement that a report names; where there are more, they cannot be told apart by place."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +105,10 @@ class Row:
     violated: int
     reason: str | None = None
     findings: tuple[Violation, ...] = ()
+    places: tuple[str, ...] = ()
+    """Every normalised place at which it is violated, known or not; at most `MOST_PLACES`."""
+    excused: int = 0
+    """How many of the places were known before, beside others that count."""
 
 
 @dataclass(frozen=True)
@@ -179,6 +187,8 @@ class Report:
     gaps: tuple[Gap, ...]
     rows: tuple[Row, ...]
     observations: tuple[Observation, ...] = ()
+    waivers: tuple[Told, ...] = ()
+    baseline: Against | None = None
 
     @property
     def counts(self) -> dict[str, int]:

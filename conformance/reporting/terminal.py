@@ -15,12 +15,21 @@ from rich.text import Text
 from conformance.catalogue.model import Level
 from conformance.reporting.model import Report, Row, Violation
 from conformance.reporting.text import printable
+from conformance.verdict.baseline import Against
 from conformance.verdict.fold import Verdict
 from conformance.verdict.outcome import Outcome
+from conformance.verdict.waivers import State
 
 _STYLE = {Verdict.FAIL: "bold red", Verdict.WARN: "yellow", Verdict.INFO: "cyan"}
 _OUTCOME = {Outcome.CONFORMANT: "bold green", Outcome.NONCONFORMANT: "bold red"}
-_ASIDE = (Verdict.UNSUPPORTED, Verdict.BLOCKED, Verdict.NOT_EXERCISED, Verdict.NOT_OBSERVABLE, Verdict.ERROR)
+_ASIDE = (
+    Verdict.WAIVED,
+    Verdict.UNSUPPORTED,
+    Verdict.BLOCKED,
+    Verdict.NOT_EXERCISED,
+    Verdict.NOT_OBSERVABLE,
+    Verdict.ERROR,
+)
 _MOST_IDS = 4
 
 
@@ -73,30 +82,35 @@ def violated(console: Console, row: Row, *, verbose: bool = False) -> None:
     if hidden:
         places = "place" if hidden == 1 else "places"
         console.print(Text(f"    and at {hidden} more {places} (-v shows them)", style="dim"))
+    if row.excused:
+        places = "place that is" if row.excused == 1 else "places that are"
+        console.print(Text(f"    and at {row.excused} {places} known", style="dim"))
     console.print()
 
 
-_COLUMNS = (
+COLUMNS = (
     ("pass", (Verdict.PASS,)),
     ("fail", (Verdict.FAIL,)),
     ("warn", (Verdict.WARN,)),
     ("info", (Verdict.INFO,)),
     ("unsup.", (Verdict.UNSUPPORTED,)),
     ("not run", (Verdict.NOT_EXERCISED, Verdict.NOT_OBSERVABLE, Verdict.BLOCKED, Verdict.ERROR)),
-    ("left out", (Verdict.EXCLUDED, Verdict.WAIVED)),
+    ("left out", (Verdict.EXCLUDED,)),
 )
+KNOWN = ("known", (Verdict.WAIVED,))
 
 
 def areas(report: Report) -> Table:
     """One line per area: verdicts, and requests."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("area", no_wrap=True)
-    for name, _ in _COLUMNS:
+    columns = (*COLUMNS, KNOWN) if report.counts[Verdict.WAIVED.value] else COLUMNS
+    for name, _ in columns:
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("requests", justify="right", no_wrap=True)
     for area in dict.fromkeys(row.area for row in report.rows):
         verdicts = [row.verdict for row in report.rows if row.area == area]
-        cells = [sum(verdict in group for verdict in verdicts) for _, group in _COLUMNS]
+        cells = [sum(verdict in group for verdict in verdicts) for _, group in columns]
         style = "red" if cells[1] else "yellow" if cells[2] else ""
         cost = report.run.areas.get(area)
         numbers = [str(cell) if cell else "·" for cell in cells]
@@ -110,13 +124,55 @@ def _listed(ids: tuple[str, ...]) -> str:
 
 
 def _aside(console: Console, report: Report) -> None:
-    """Every requirement without a verdict on the endpoint, with the reason."""
+    """Every requirement that is known to be violated, or without a verdict on the endpoint, with the reason."""
     for verdict in _ASIDE:
         rows = [row for row in report.rows if row.verdict is verdict]
         for reason in dict.fromkeys(row.reason or "" for row in rows):
             ids = tuple(row.id for row in rows if (row.reason or "") == reason)
             console.print(Text(f"{verdict.value.replace('_', ' ')}: {printable(reason)}", style="dim"))
             wrapped(console, ", ".join(ids), 4)
+
+
+def _waivers(console: Console, report: Report, *, verbose: bool = False) -> None:
+    """What became of the waivers: a line with numbers, then each that is not simply used."""
+    if not report.waivers:
+        return
+    states = [found.state for found in report.waivers]
+    counted = ", ".join(f"{states.count(state)} {state.value}" for state in State if state in states)
+    console.print(Text(f"waivers: {counted}"))
+    for found in report.waivers:
+        if found.state is State.USED and not verbose:
+            continue
+        waiver = found.waiver
+        where = f" at {waiver.place}" if waiver.place is not None else ""
+        why = found.why or ", ".join(found.requirements)
+        wrapped(console, f"{waiver.requirement}{where}: {why} ({waiver.owner})", 14, f"  {found.state.value}")
+    console.print()
+
+
+def _against(console: Console, found: Against, *, verbose: bool) -> None:
+    since = "not in the baseline" if found.same_catalogue else "added since"
+    counted = (
+        f"{len(found.new)} new, {len(found.known)} known, {len(found.fixed)} fixed, "
+        f"{len(found.gone)} no longer exercised, {len(found.added)} {since}"
+    )
+    wrapped(console, f"{found.name}: {counted}", 10, "baseline: ")
+    if not found.same_catalogue:
+        wrapped(console, "it was made under another catalogue: rules may judge otherwise now", 4)
+    for word, places in (("new", found.new), ("fixed", found.fixed)):
+        for requirement, place in places:
+            wrapped(console, f"{requirement} at {place}", 14, f"  {word}")
+    for word, names in (("gone", found.gone), ("added", found.added), ("known", found.known if verbose else ())):
+        if names:
+            wrapped(console, ", ".join(names) if verbose else _listed(names), 14, f"  {word}")
+    console.print()
+
+
+def known(console: Console, report: Report, *, verbose: bool = False) -> None:
+    """What was known before: the waivers, and the baseline."""
+    _waivers(console, report, verbose=verbose)
+    if report.baseline is not None:
+        _against(console, report.baseline, verbose=verbose)
 
 
 def outcome(console: Console, report: Report) -> None:
@@ -165,4 +221,5 @@ def show(console: Console, report: Report, *, verbosity: int = 0) -> None:
         console.print()
     if verbosity > 0:
         _aside(console, report)
+    known(console, report, verbose=verbosity > 0)
     outcome(console, report)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -254,17 +254,22 @@ class Campaign:
                     found.setdefault(place, []).append(judgement.trace)
         return dict(sorted(found.items(), key=lambda item: (-len(item[1]), item[0])))
 
-    def shrink(self, requirement: str) -> list[Smallest]:
-        """The smallest steps for each place at which the requirement is violated, as far as the budgets go."""
+    def shrink(self, requirement: str, places: Collection[str] | None = None) -> list[Smallest]:
+        """The smallest steps for each place at which the requirement is violated, as far as the budgets go.
+
+        `places` are the only ones of interest; None means all.
+        """
         budget = shrinking.PER_REQUIREMENT
         made = []
-        for place, traces in list(self.violations(requirement).items())[:_PLACES]:
+        found = self.violations(requirement).items()
+        wanted = [item for item in found if places is None or item[0] in places]
+        for place, traces in wanted[:_PLACES]:
             again = [trace for trace in traces if confirming.repeatable(trace)]
-            found = self._shrunk((requirement, place), shrinking.smallest(again or traces), budget)
-            budget -= found.spent
-            smallest = Smallest(requirement, place, found.trace.exchanges, found.minimal)
+            shrunk = self._shrunk((requirement, place), shrinking.smallest(again or traces), budget)
+            budget -= shrunk.spent
+            smallest = Smallest(requirement, place, shrunk.trace.exchanges, shrunk.minimal)
             self.smallest[requirement, place] = smallest
-            self._shown[requirement, place] = found.trace
+            self._shown[requirement, place] = shrunk.trace
             made.append(smallest)
         return made
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -27,11 +27,12 @@ from conformance.reference import faults, variations
 from conformance.reference.endpoint import KEY
 from conformance.reference.server import endpoint as reference_endpoint
 from conformance.reference.server import start_process
-from conformance.reporting import build, json_report, junit
+from conformance.reporting import build, json_report, junit, markdown
 from conformance.reporting.evidence import EvidenceWriter
 from conformance.reporting.model import AreaCost, Report, Row, RunInfo, Suite
 from conformance.reporting.model import Endpoint as Certified
 from conformance.reporting.progress import RunProgress
+from conformance.reporting.text import printable
 from conformance.rules.base import Rule, Terms
 from conformance.rules.judge import judge
 from conformance.sources.files import SourceError
@@ -44,9 +45,12 @@ from conformance.transport.base import Access, Timeouts, Transport
 from conformance.transport.courier import Limits
 from conformance.transport.http import HttpTransport
 from conformance.transport.memory import MemoryTransport
+from conformance.verdict.baseline import against
+from conformance.verdict.excuses import Known, excuse
 from conformance.verdict.fold import Cluster, Result, Verdict, fold, tally
 from conformance.verdict.outcome import Gate, decide
 from conformance.verdict.selection import Scope, scope, suggestion
+from conformance.verdict.waivers import told
 from conformance.wire.curl import curl
 from conformance.wire.evidence import Header
 from conformance.wire.exchange import Request
@@ -54,6 +58,11 @@ from conformance.wire.redaction import Secrets
 from conformance.wire.traces import Single
 
 _OWN = "own_fixtures"
+_WRITERS: dict[str, tuple[tuple[str, Callable[[Report], str]], ...]] = {
+    "json": (("report.json", json_report.render),),
+    "junit": (("junit.xml", junit.render),),
+    "markdown": (("report.md", markdown.render), ("comment.md", markdown.comment)),
+}
 EMBEDDED = "no --base-url: certifying the EMBEDDED endpoint"
 
 
@@ -81,6 +90,7 @@ class Certification:
         self.directory: Path | None = None
         self._failed: str | None = None
         self._started = time.time()
+        self._known = Known(datetime.fromtimestamp(self._started, UTC).date(), options.waivers, options.baseline)
         self._base_url = options.base_url or ""
         self._secrets = Secrets()
         self._campaign: Campaign | None = None
@@ -259,7 +269,8 @@ class Certification:
     def _judge(self) -> None:
         counted = tally(self._open_campaign().judge())
         entries = {area.name: area.entry for area in self.catalogue.areas.values()}
-        self._results = {result.id: result for result in fold(counted, self._every, entries)}
+        results = excuse(fold(counted, self._every, entries), self._known, self.dialect.name, printable)
+        self._results = {result.id: result for result in results}
 
     def result(self, requirement: str) -> Result:
         """The verdict; a requirement that was never judged (nothing was gathered) was not exercised."""
@@ -282,13 +293,13 @@ class Certification:
             self._improved.add(requirement)
             if self._progress is not None:
                 self._progress.say(f"shrinking {requirement}")
-            campaign.shrink(requirement)
+            campaign.shrink(requirement, frozenset(cluster.place for cluster in result.clusters))
             campaign.confirm(requirement)
         return build.row(self._as_shown(result), campaign.smallest, self._secrets, self._curl)
 
     def _as_shown(self, result: Result) -> Result:
         """The findings as the smallest steps show them, so that what is told and what can be sent again agree."""
-        return replace(result, clusters=tuple(self._sharpened(result.id, cluster) for cluster in result.clusters))
+        return replace(result, found=tuple(self._sharpened(result.id, cluster) for cluster in result.found))
 
     def _sharpened(self, requirement: str, cluster: Cluster) -> Cluster:
         campaign, rule = self._open_campaign(), rules.load().get(requirement)
@@ -366,6 +377,12 @@ class Certification:
             results,
             decide(results, gate, interrupted=self.interrupted, failed=self._failed),
             smallest=campaign.smallest.values(),
+            baseline=(
+                against(results, options.baseline, self.catalogue.digest, printable)
+                if options.baseline is not None and self._results
+                else None
+            ),
+            waivers=told(self._known.waivers, results, self.dialect.name, self._known.today, printable),
             secrets=self._secrets,
             curl=self._curl,
         )
@@ -377,10 +394,9 @@ class Certification:
             named = replace(self.options, model=report.endpoint.model)
             target = report_directory(named, self._base_url, named.model, self._started)
             self.directory = self.directory.rename(target)
-        writers = {"json": ("report.json", json_report.render), "junit": ("junit.xml", junit.render)}
         for name in self.options.formats:
-            file, render = writers[name]
-            (self.directory / file).write_text(render(report), "utf-8")
+            for file, render in _WRITERS[name]:
+                (self.directory / file).write_text(render(report), "utf-8")
 
 
 def _dialect_argument(name: str) -> str:

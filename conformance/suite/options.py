@@ -11,6 +11,11 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
+from conformance.dialects.loader import load as load_dialect
+from conformance.suite import baseline_file, waivers_file
+from conformance.suite.yaml_file import FileProblem
+from conformance.verdict.baseline import Baseline
+from conformance.verdict.waivers import Waiver
 from conformance.wire.exchange import Headers
 from conformance.wire.redaction import CREDENTIAL_HEADERS
 
@@ -78,8 +83,10 @@ OPTIONS = (
     Option("--seed", "Of all draws; printed and reported.", "whole", "N", 0),
     Option("--fail-on", "What fails a run.", "choice", choices=("must", "should"), default="must"),
     Option("--require-all", "Every unexercised requirement makes the run incomplete.", "flag"),
+    Option("--baseline", "An earlier report: only what is new fails the run.", metavar="REPORT.json"),
+    Option("--waivers", "Known violations: requirement, reason, owner, last day.", metavar="FILE"),
     Option("--report", "Default reports/<host>-<model>-<UTC time>/.", metavar="DIR"),
-    Option("--format", "Of json and junit, separated by commas.", metavar="NAMES", default="json,junit"),
+    Option("--format", "Of json, junit and markdown, by commas.", metavar="NAMES", default="json,junit,markdown"),
     Option("--fault", "Break the embedded endpoint by name.", metavar="NAME", many=True),
     Option("--vary", "Vary the embedded endpoint legally, by name.", metavar="NAME", many=True),
     Option(
@@ -91,7 +98,7 @@ OPTIONS = (
     Option("--no-progress", "Tell nothing while requests are under way.", "flag"),
 )
 
-FORMATS = ("json", "junit")
+FORMATS = ("json", "junit", "markdown")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
 _VALUE = re.compile(r"[\x20-\x7e\t]*\Z")
 
@@ -122,6 +129,8 @@ class Options:
     seed: int = 0
     fail_on: str = "must"
     require_all: bool = False
+    waivers: tuple[Waiver, ...] = ()
+    baseline: Baseline | None = None
     report: Path | None = None
     formats: tuple[str, ...] = FORMATS
     faults: tuple[str, ...] = ()
@@ -151,6 +160,8 @@ class Options:
             "seed": self.seed,
             "fail_on": self.fail_on,
             "require_all": self.require_all,
+            "waivers": [waivers_file.as_values(waiver) for waiver in self.waivers],
+            "baseline": baseline_file.as_values(self.baseline) if self.baseline is not None else None,
             "headers": [name for name, _ in self.headers],
             "key": self.key is not None,
             "faults": list(self.faults),
@@ -251,6 +262,20 @@ def _key(name: str, environ: Mapping[str, str]) -> str | None:
     return value or None
 
 
+def _waivers(name: str | None) -> tuple[Waiver, ...]:
+    try:
+        return waivers_file.load(Path(name)) if name else ()
+    except FileProblem as problem:
+        raise UsageProblem(f"--waivers: {problem}") from problem
+
+
+def _baseline(name: str | None, dialect: str) -> Baseline | None:
+    try:
+        return baseline_file.load(Path(name), load_dialect(dialect).name) if name else None
+    except ValueError as problem:
+        raise UsageProblem(f"--baseline: {problem}") from problem
+
+
 def read(
     values: Mapping[str, Any], selectors: tuple[str, ...] = (), environ: Mapping[str, str] | None = None
 ) -> Options:
@@ -299,6 +324,8 @@ def read(
         seed=values["seed"],
         fail_on=values["fail_on"],
         require_all=bool(values["require_all"]),
+        waivers=_waivers(values["waivers"]),
+        baseline=_baseline(values["baseline"], values["dialect"]),
         report=report,
         formats=_formats(values["format"]),
         faults=tuple(values["fault"]),

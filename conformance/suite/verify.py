@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,10 @@ from conformance.rules.base import Finding, Part, by_id
 from conformance.rules.judge import Judgement
 from conformance.sources.evidence import Evidence, read_evidence
 from conformance.sources.files import SourceError
+from conformance.suite import baseline_file, waivers_file
 from conformance.suite.judging import judge_evidence
+from conformance.suite.yaml_file import FileProblem
+from conformance.verdict.excuses import Known, excuse
 from conformance.verdict.fold import Result, fold, tally
 from conformance.verdict.outcome import Decision, Gate, Outcome, decide
 from conformance.verdict.selection import Scope, scope
@@ -107,6 +111,19 @@ def _results(evidence: Evidence, found: Scope, dialect: Dialect) -> tuple[Result
     return fold(tally(judgements), found, entries)
 
 
+def _known(report: Report) -> Known:
+    """What was known before the run, as its configuration says; the day is that of the run."""
+    try:
+        day = date.fromisoformat(report.run.started[:10])
+    except ValueError as problem:
+        raise VerifyError("the report was started on no day of the calendar") from problem
+    try:
+        waivers = waivers_file.from_values(report.run.config.get("waivers"))
+        return Known(day, waivers, baseline_file.from_values(report.run.config.get("baseline")))
+    except FileProblem as problem:
+        raise VerifyError(str(problem)) from problem
+
+
 def _gate(report: Report) -> Gate:
     config = report.run.config
     return Gate(
@@ -150,6 +167,9 @@ def _unjudged(report: Report) -> Iterator[Difference]:
             yield Difference(row.id, _row_text(row), "the run came to no verdict")
 
 
+_EXCUSES = ("waivers", "baseline")
+
+
 def _broken(report: Report, evidence: Evidence) -> str | None:
     if evidence.intact is False:
         return "the evidence was changed after it was written: its footer does not fit"
@@ -157,6 +177,9 @@ def _broken(report: Report, evidence: Evidence) -> str | None:
         return "the evidence has no footer: it was cut"
     if evidence.header.catalogue_sha256 not in (None, report.suite.catalogue_sha256):
         return "report and evidence were made under different catalogues: they do not belong together"
+    recorded = evidence.header.configuration
+    if any(report.run.config.get(name) != recorded.get(name) for name in _EXCUSES):
+        return "the report excuses other violations than the run was told to"
     return None
 
 
@@ -168,7 +191,7 @@ def verify(directory: Path, dialect: str | None = None) -> Verification:
     if report.outcome is Outcome.NO_VERDICT:
         differences = tuple(_unjudged(report))
     else:
-        results = _results(evidence, found, spoken)
+        results = excuse(_results(evidence, found, spoken), _known(report), spoken.name, printable)
         differences = tuple(_differences(report, results, decide(results, _gate(report))))
     return Verification(
         requirements=len(report.rows),

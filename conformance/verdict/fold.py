@@ -45,7 +45,7 @@ class Verdict(StrEnum):
     @property
     def exercised(self) -> bool:
         """At least one trace said something about the requirement."""
-        return self is Verdict.PASS or self.violated
+        return self in (Verdict.PASS, Verdict.WAIVED) or self.violated
 
 
 _BY_LEVEL = {Level.MUST: Verdict.FAIL, Level.SHOULD: Verdict.WARN, Level.MAY: Verdict.INFO}
@@ -115,9 +115,11 @@ class Tally:
 
 @dataclass(frozen=True)
 class Result:
-    """The verdict on one requirement. `clusters` are the most frequent places, at most `MOST_CLUSTERS`.
+    """The verdict on one requirement. `found` are the places that count, most frequent first.
 
-    `raised`: the verdict is `error` because our own rule raised, not because the network failed.
+    `excused` are places that the user knew of, beside others that count. `raised`: the verdict is `error` because our
+    own rule raised, not because the network failed; where it is violated elsewhere, `reason` says what was raised.
+    `blocker` is the violated requirement that blocks this one. `forgiven`: its absence makes no run incomplete.
     """
 
     standing: Standing
@@ -125,13 +127,21 @@ class Result:
     exercised: int = 0
     violated: int = 0
     reason: str | None = None
-    clusters: tuple[Cluster, ...] = ()
+    found: tuple[Cluster, ...] = ()
     raised: bool = False
+    excused: tuple[Cluster, ...] = ()
+    blocker: str | None = None
+    forgiven: bool = False
 
     @property
     def id(self) -> str:
         """The requirement's id."""
         return self.standing.id
+
+    @property
+    def clusters(self) -> tuple[Cluster, ...]:
+        """The most frequent places that count, at most `MOST_CLUSTERS`: those that are told."""
+        return self.found[:MOST_CLUSTERS]
 
 
 def tally(judgements: Iterable[Judgement]) -> dict[str, Tally]:
@@ -143,7 +153,7 @@ def tally(judgements: Iterable[Judgement]) -> dict[str, Tally]:
 
 
 def _most_frequent(clusters: Iterable[Cluster]) -> tuple[Cluster, ...]:
-    return tuple(sorted(clusters, key=lambda cluster: (-cluster.count, cluster.place))[:MOST_CLUSTERS])
+    return tuple(sorted(clusters, key=lambda cluster: (-cluster.count, cluster.place)))
 
 
 def _own(standing: Standing, counted: Tally) -> Result:
@@ -154,7 +164,8 @@ def _own(standing: Standing, counted: Tally) -> Result:
     if violated:
         verdict = _BY_LEVEL[standing.claim.level]
         reason = counted.errors[0] if counted.errors else None
-        return Result(standing, verdict, exercised, violated, reason, _most_frequent(counted.clusters.values()))
+        found = _most_frequent(counted.clusters.values())
+        return Result(standing, verdict, exercised, violated, reason, found)
     if counted.errors:
         return Result(standing, Verdict.ERROR, exercised, reason=counted.errors[0], raised=True)
     if counted.held:
@@ -217,4 +228,5 @@ def _blocked(result: Result, own: Mapping[str, Result], needs: Mapping[str, tupl
     blocker = _blocker(result.id, own, needs)
     if blocker is None:
         return result
-    return Result(result.standing, Verdict.BLOCKED, reason=f"{blocker} is violated, and this one builds on it")
+    reason = f"{blocker} is violated, and this one builds on it"
+    return Result(result.standing, Verdict.BLOCKED, reason=reason, blocker=blocker)

@@ -101,6 +101,8 @@ _MISSING = frozenset({Verdict.UNSUPPORTED, Verdict.BLOCKED, Verdict.ERROR, Verdi
 def _is_gap(result: Result, gate: Gate) -> bool:
     if result.raised:
         return True
+    if result.forgiven:
+        return False
     if gate.require_all:
         return not result.verdict.exercised and result.verdict not in (Verdict.EXCLUDED, Verdict.WAIVED)
     return result.standing.requirement.exercise == "always" and result.verdict in _MISSING
@@ -115,7 +117,7 @@ def _name(capability: str, results: Sequence[Result]) -> str:
 def _capability(name: str, results: Sequence[Result]) -> Iterable[Gap]:
     """The gaps of one capability's rows among which the whole capability may be what is missing."""
     rows = [result for result in results if result.standing.requirement.capability == name]
-    refused = [result for result in rows if result.verdict is Verdict.UNSUPPORTED]
+    refused = [result for result in rows if result.verdict is Verdict.UNSUPPORTED and not result.forgiven]
     whole = name != "core" and not any(result.verdict.exercised for result in rows)
     if refused and whole:
         yield Gap(tuple(result.id for result in refused), f"the endpoint refuses {name}", _name(name, results))
@@ -133,7 +135,8 @@ def _unshown(results: Sequence[Result]) -> Iterable[Gap]:
     for name, found in rows.items():
         if not any(result.verdict.exercised for result in found):
             without = _name(name, results) if name != "core" else None
-            yield Gap(tuple(result.id for result in found), f"no answer ever showed {name}", without)
+            missing = tuple(result.id for result in found if not result.forgiven)
+            yield Gap(missing, f"no answer ever showed {name}", without)
 
 
 def gaps(results: Sequence[Result], gate: Gate) -> tuple[Gap, ...]:
@@ -157,12 +160,20 @@ def gaps(results: Sequence[Result], gate: Gate) -> tuple[Gap, ...]:
     return (*found, *(Gap(tuple(ids), why) for why, ids in grouped.items()))
 
 
-def _nothing(results: Iterable[Result]) -> str:
-    """That the gate was not tripped, without hiding what lies below it."""
+def _nothing(results: Sequence[Result]) -> str:
+    """That the gate was not tripped, without hiding what lies below it or was known before."""
     warned = sum(result.verdict is Verdict.WARN for result in results)
+    known = sum(result.verdict is Verdict.WAIVED for result in results)
+    lacking = sum(result.forgiven for result in results)
+    said = f" beyond what is known of {known} {_words(known)}" if known else ""
+    more = f"; {lacking} {_words(lacking)} could not be judged, as is known" if lacking else ""
     if not warned:
-        return "nothing is violated"
-    return f"no MUST is violated, and {warned} SHOULD {'is' if warned == 1 else 'are'}"
+        return f"nothing is violated{said}{more}"
+    return f"no MUST is violated{said}, and {warned} SHOULD {'is' if warned == 1 else 'are'}{more}"
+
+
+def _words(number: int) -> str:
+    return "requirement" if number == 1 else "requirements"
 
 
 def decide(results: Sequence[Result], gate: Gate, *, interrupted: bool = False, failed: str | None = None) -> Decision:
@@ -182,8 +193,6 @@ def decide(results: Sequence[Result], gate: Gate, *, interrupted: bool = False, 
         return Decision(Outcome.NO_VERDICT, why, found, counted)
     if found:
         rows = len({name for gap in found for name in gap.ids})
-        words = "requirement" if rows == 1 else "requirements"
-        return Decision(
-            Outcome.INCOMPLETE, f"{_nothing(results)}, but {rows} {words} could not be judged", found, counted
-        )
+        why = f"{_nothing(results)}, but {rows} {_words(rows)} could not be judged"
+        return Decision(Outcome.INCOMPLETE, why, found, counted)
     return Decision(Outcome.CONFORMANT, _nothing(results), (), counted)

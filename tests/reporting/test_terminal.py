@@ -132,3 +132,34 @@ def test_a_terminal_gets_a_bar():
         told.say("judging")
     assert "3/10" in stream.getvalue()
     assert "judging" in stream.getvalue()
+
+
+def test_waivers_are_told_by_state():
+    text = shown()
+    assert "waivers: 1 used, 1 expired" in text
+    assert "  expired     errors.blocked: since 2025-03-01 it excuses nothing (bob)" in text
+    assert "  used " not in text
+    assert "  used        stream.* at body:/id: stream.index (ana)" in shown(verbosity=1)
+    assert "waivers" not in shown(report(waivers=()))
+
+
+def test_what_is_known_has_its_column_and_its_reason():
+    made = report(row("stream.index", "waived", "MUST", "lenient", violation(), reason="until then: so (ana)"))
+    assert shown(made).index("left out") < shown(made).index("known")
+    assert "known" not in shown(report(row("stream.fine"), waivers=(), baseline=None))
+    assert "waived: until then: so (ana)\n    stream.index" in shown(made, verbosity=1)
+
+
+def test_places_that_are_known_beside_others_are_counted():
+    assert "and at 2 places that are known" in shown(
+        report(row("stream.a", "fail", "MUST", "lenient", violation(), excused=2))
+    )
+
+
+def test_a_baseline_is_told_with_what_is_new():
+    text = shown()
+    assert "baseline: report.json of 2025: 1 new, 1 known, 0 fixed, 1 no longer" in text
+    assert "another catalogue" in text
+    assert "  new         stream.index at status:" in text
+    assert "  gone        errors.x" in text
+    assert "baseline" not in shown(report(baseline=None))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from urllib.parse import unquote
 
+from conformance.dialects.model import Dialect
 from conformance.reference.models_list import find
 from conformance.reference.stages import Context, Refusal
 from conformance.wire import strict_json
-from conformance.wire.exchange import header_values
+from conformance.wire.exchange import Request, header_values
+from conformance.wire.stored import call_of
 
 BODY_LIMIT = 16 * 1024 * 1024
 """Bytes of a request body that are read."""
@@ -16,10 +18,18 @@ _TOO_DEEP = strict_json.parse("[" * 100_000).error
 """What the JSON parser says of a body that nests deeper than it can read."""
 
 
-def methods(route: str) -> tuple[str, ...]:
-    """The methods that a route knows; empty for an unknown route."""
+_METHODS = ("GET", "POST", "DELETE")
+
+
+def methods(route: str, dialect: Dialect) -> tuple[str, ...]:
+    """The methods that a route knows in a dialect; empty for an unknown route."""
+    kept = dialect.convention("storage.routes") or ()
+    calls = {method: call_of(Request(method, route)) for method in _METHODS}
+    stored = tuple(method for method, call in calls.items() if call is not None and call.kind.value in kept)
     if route == "/chat/completions":
-        return ("POST",)
+        return (*stored, "POST")
+    if stored:
+        return stored
     if route == "/models" or model_id(route) is not None:
         return ("GET",)
     return ()
@@ -35,8 +45,11 @@ def masked(key: str) -> str:
     return f"{key[:3]}{'*' * 8}{key[-4:]}" if len(key) >= 16 else "*" * 8
 
 
-def refuse_credentials(context: Context, key: str) -> Iterator[Refusal]:
-    """Missing, malformed and wrong keys. The Authorization header goes before any other that the dialect knows."""
+def refuse_credentials(context: Context, owners: Mapping[str, str]) -> Iterator[Refusal]:
+    """Missing, malformed and wrong keys; `owners` has the known ones, and `context.owner` is set to whose it is.
+
+    The Authorization header goes before any other that the dialect knows.
+    """
     headers = context.request.headers
     given = header_values(headers, "authorization")
     if given:
@@ -55,16 +68,15 @@ def refuse_credentials(context: Context, key: str) -> Iterator[Refusal]:
             )
             return
         presented = other
-    if presented != key:
+    context.owner = owners.get(presented, "")
+    if presented not in owners:
         yield Refusal("invalid_key", "auth.invalid_key", f"The API key {masked(presented)} is not known here.")
 
 
-def refuse_route(context: Context, routed: bool) -> Iterator[Refusal]:
-    """Unknown paths, unsupported methods, unknown models. `routed`: somebody else serves this route."""
+def refuse_route(context: Context) -> Iterator[Refusal]:
+    """Unknown paths, unsupported methods, unknown models."""
     request = context.request
-    known = methods(request.route)
-    if routed:
-        return
+    known = methods(request.route, context.dialect)
     if not known:
         yield _unknown_route(context)
     elif request.method not in known:

@@ -165,6 +165,14 @@ CHECKS: Mapping[str, str] = MappingProxyType(
         "json_schema.strict.keyword": "strict, and a keyword outside the strict subset",
         "json_schema.too_deep": "a schema that nests over the cap",
         "json_schema.too_large": "a schema over one of the size caps",
+        "storage.unknown_id": "a stored completion that does not exist, or is somebody else's",
+        "storage.finished": "cancelling a finished completion",
+        "storage.limit.type": "a limit that is no whole number",
+        "storage.limit.range": "a limit below 1, or over the dialect's",
+        "storage.order": "an order outside the vocabulary",
+        "storage.after": "a cursor that is no stored completion",
+        "storage.update.metadata": "an update without metadata",
+        "storage.update.field": "an update of something else (dialects that refuse unknown fields)",
         "context.length": "messages over the model's context window",
     }
 )

@@ -15,17 +15,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from conformance.dialects.model import Dialect
-from conformance.reference import access, framing, headers, models_list, rendering, validation
+from conformance.reference import access, framing, headers, models_list, rendering, stored_routes, validation
 from conformance.reference.errors import error_reply
 from conformance.reference.model import complete
 from conformance.reference.stages import Change, Context, Hook, Refusal, Reply, Stage
-from conformance.reference.store import Store
+from conformance.reference.store import Store, Stored
 from conformance.wire import strict_json
 from conformance.wire.exchange import Headers, Request
 from conformance.wire.strict_json import Json
 
 KEY = "sk-reference-made-up-key"
 """The key that the endpoint accepts unless told otherwise. Made up: it opens nothing."""
+SECOND_KEY = "sk-reference-of-another-project"
+"""The key of another project, just as made up."""
 
 
 def _copied(body: dict[str, Json]) -> dict[str, Json]:
@@ -40,7 +42,8 @@ def _copied(body: dict[str, Json]) -> dict[str, Json]:
 class Endpoint:
     """An endpoint of one dialect. `latency` is in seconds before the first byte; `clock` gives Unix time.
 
-    `store` serves the routes of stored completions; without one those routes do not exist.
+    `store` keeps completions: by default one of its own, in memory, where the dialect has storage. `second_key` is that
+    of another project, which sees nothing of the first one's completions.
     """
 
     dialect: Dialect
@@ -48,6 +51,7 @@ class Endpoint:
     variations: Sequence[Change] = ()
     mind: str = "obedient"
     key: str = KEY
+    second_key: str | None = SECOND_KEY
     store: Store | None = None
     clock: Callable[[], float] = time.time
     latency: float = 0.0
@@ -65,6 +69,9 @@ class Endpoint:
         for change in admitted:
             self._hooks[change.at].append(change.hook)
         self._serials = itertools.count()
+        self._owners = {self.key: "first"} | ({self.second_key: "second"} if self.second_key else {})
+        if self.store is None and self.dialect.convention("storage.stores"):
+            self.store = Store()
 
     def respond(self, request: Request, now: int | None = None) -> Reply:
         """The answer to one request; `now` is Unix time in seconds, by default the clock's. Never raises by itself."""
@@ -89,10 +96,10 @@ class Endpoint:
         refusal = self._refusal(context)
         if refusal is not None:
             return self._refused(refusal, context)
-        if self._stored_route(context):
-            assert self.store is not None
-            answer = self.store.answer(context)
-            return self._refused(answer, context) if isinstance(answer, Refusal) else self._json(answer, context)
+        call = stored_routes.call(context)
+        if self.store is not None and call is not None:
+            answer = stored_routes.answer(context, call, self.store, self._through)
+            return self._sent(self._through(Stage.RECORD, answer, context), context)
         if context.request.route == "/chat/completions":
             return self._completion(context)
         if context.request.route == "/models":
@@ -100,14 +107,14 @@ class Endpoint:
         model = models_list.find(access.model_id(context.request.route))
         return self._json({} if model is None else models_list.row(model, self.dialect), context)
 
-    def _stored_route(self, context: Context) -> bool:
-        return self.store is not None and self.store.serves(context.request.method, context.request.route)
-
     def _reasons(self, context: Context) -> Iterator[Refusal]:
-        routed = self._stored_route(context)
-        yield from access.refuse_credentials(context, self.key)
-        yield from access.refuse_route(context, routed)
-        if routed or context.request.route != "/chat/completions" or context.request.method != "POST":
+        call = stored_routes.call(context)
+        yield from access.refuse_credentials(context, self._owners)
+        if self.store is not None and call is not None:
+            yield from stored_routes.reasons(context, call, self.store)
+            return
+        yield from access.refuse_route(context)
+        if context.request.route != "/chat/completions" or context.request.method != "POST":
             return
         value = context.request.document.value
         context.body = value if isinstance(value, dict) else None
@@ -134,7 +141,9 @@ class Endpoint:
         )
 
     def _json(self, body: dict[str, Json], context: Context) -> Reply:
-        body = self._through(Stage.BODY, body, context)
+        return self._sent(self._through(Stage.BODY, body, context), context)
+
+    def _sent(self, body: Json, context: Context) -> Reply:
         return Reply(
             200,
             (("content-type", "application/json"), *headers.common(context)),
@@ -146,12 +155,14 @@ class Endpoint:
         context.demand = _copied(asked) if self._hooks[Stage.DEMAND] else dict(asked)
         context.demand = self._through(Stage.DEMAND, context.demand, context)
         completion = self._through(Stage.COMPLETION, complete(context), context)
-        if self.store is not None:
-            self.store.keep(context, rendering.body(completion, context))
         if context.demand.get("stream") is not True:
-            return self._json(rendering.body(completion, context), context)
+            body = self._through(Stage.BODY, rendering.body(completion, context), context)
+            self._keep(body, context)
+            return self._sent(body, context)
         chunks = self._through(Stage.CHUNKS, rendering.chunks(completion, context), context)
         frames = self._through(Stage.FRAMES, [framing.frame(chunk) for chunk in chunks], context)
+        if self._keeps(context):
+            self._keep(rendering.as_read(rendering.body(completion, context), b"".join(frames), context), context)
         return Reply(
             200,
             (
@@ -161,3 +172,14 @@ class Endpoint:
             ),
             framing.writes(frames),
         )
+
+    def _keeps(self, context: Context) -> bool:
+        return self.store is not None and stored_routes.asks_to_keep(context)
+
+    def _keep(self, body: dict[str, Json], context: Context) -> None:
+        """Keep a completion as its client reads it, so that a change of the answer is one of the record too."""
+        if self.store is None or not self._keeps(context):
+            return
+        record: Stored | None = self._through(Stage.KEEP, stored_routes.record(body, context), context)
+        if record is not None:
+            self.store.put(record)

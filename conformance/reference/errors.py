@@ -48,5 +48,5 @@ def error_reply(refusal: Refusal, context: Context) -> ErrorReply:
     elif status == 401:
         headers = (("www-authenticate", "Bearer"),)
     elif status == 405:
-        headers = (("allow", ", ".join(methods(context.request.route))),)
+        headers = (("allow", ", ".join(methods(context.request.route, context.dialect))),)
     return ErrorReply(status, {"error": envelope(refusal, context)}, headers)

@@ -115,7 +115,7 @@ def refuse(context: Context) -> Iterator[Refusal]:
     if "logit_bias" in given:
         yield from _logit_bias(context, given["logit_bias"])
     if "metadata" in given:
-        yield from _metadata(context, given["metadata"], stored=given.get("store") is True)
+        yield from metadata(context, given["metadata"], stored=given.get("store") is True)
     if "stream_options" in given:
         yield from _stream_options(given["stream_options"], streamed=given.get("stream") is True)
     if "modalities" in given and given["modalities"] != ["text"]:
@@ -199,7 +199,8 @@ def _logit_bias(context: Context, value: Json) -> Iterator[Refusal]:
             yield Refusal(form, "logit_bias.range", f"A bias lies between {low} and {high}.", "logit_bias")
 
 
-def _metadata(context: Context, value: Json, *, stored: bool) -> Iterator[Refusal]:
+def metadata(context: Context, value: Json, *, stored: bool) -> Iterator[Refusal]:
+    """Reasons that lie in `metadata`, of a completion or of an update. `stored`: the request asks to be stored."""
     if not isinstance(value, dict):
         yield wrong_type("metadata", value, "an object", "metadata.type")
         return

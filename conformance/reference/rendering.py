@@ -8,8 +8,10 @@ from typing import Any
 from conformance.reference.headers import has_idempotency_key
 from conformance.reference.stages import Chosen, Completion, Context, Token
 from conformance.reference.tokens import alternatives
+from conformance.wire.answer import MISSING
 from conformance.wire.chat_request import ChatRequest
 from conformance.wire.event_stream import DONE
+from conformance.wire.exchange import Exchange
 from conformance.wire.strict_json import Json, is_integer
 
 FINGERPRINT = "fp_reference01"
@@ -97,6 +99,35 @@ def body(completion: Completion, context: Context) -> dict[str, Json]:
     made["choices"] = [_choice(choice, demand, context) for choice in completion.choices]
     made["usage"] = usage(completion, context)
     return made
+
+
+def as_read(made: dict[str, Json], stream: bytes, context: Context) -> dict[str, Json]:
+    """The unstreamed answer with what a client reads from the stream that was sent in its place."""
+    answer = Exchange("", context.request, 200, (("content-type", "text/event-stream"),), stream).answer
+    if answer is None:
+        return made
+    read = {"id": answer.id, "created": answer.created, "model": answer.model, "usage": answer.usage}
+    choices = []
+    for choice in answer.choices:
+        before = next((item for item in made["choices"] if item["index"] == choice.index), made["choices"][0])
+        message = {**before["message"], "content": choice.content if choice.content is not MISSING else None}
+        if choice.calls:
+            message["tool_calls"] = [
+                {
+                    "id": call.id or None,
+                    "type": call.type or None,
+                    "function": {"name": call.name or None, "arguments": call.arguments or ""},
+                }
+                for call in choice.calls
+            ]
+        choices.append(
+            {**before, "index": choice.index, "message": message, "finish_reason": choice.finish_reason or None}
+        )
+    return {
+        **made,
+        **{key: value for key, value in read.items() if value is not MISSING and value is not None},
+        "choices": choices,
+    }
 
 
 def _choice(choice: Chosen, demand: ChatRequest, context: Context) -> dict[str, Json]:

@@ -21,6 +21,7 @@ from conformance.reference.adapter import application
 from conformance.reference.endpoint import KEY, Endpoint
 from conformance.reference.minds import MINDS
 from conformance.reference.stages import Change
+from conformance.reference.store import Store
 
 HOST = "127.0.0.1"
 _ROOT = Path(__file__).parents[2]
@@ -45,16 +46,26 @@ def endpoint(
     mind: str = "obedient",
     latency: float = 0.0,
     key: str = KEY,
+    store: Path | None = None,
+    retention: float | None = None,
 ) -> Endpoint:
-    """An endpoint from names. Raises DialectError or KeyError with one sentence for the user."""
+    """An endpoint from names. Raises DialectError, KeyError or ValueError with one sentence for the user.
+
+    `store` is the file of stored completions, memory without one; they are gone after `retention` seconds.
+    """
     if mind not in MINDS:
         raise KeyError(f"no mind is called {mind!r}: choose one of {', '.join(MINDS)}")
+    loaded = load(dialect) if isinstance(dialect, str) else dialect
+    kept = Store(store, retention) if loaded.convention("storage.stores") else None
+    if kept is not None and store is not None:
+        kept.open()
     return Endpoint(
-        load(dialect) if isinstance(dialect, str) else dialect,
+        loaded,
         pick(faults.load(), fault_names, "fault") if fault_names else (),
         pick(variations.load(), variation_names, "variation") if variation_names else (),
         mind,
         key,
+        store=kept,
         latency=latency,
     )
 
@@ -97,6 +108,8 @@ def start_process(
     mind: str = "obedient",
     latency: float = 0.0,
     port: int = 0,
+    store: Path | None = None,
+    retention: float | None = None,
 ) -> Iterator[str]:
     """Serve in a process of its own; yields the base URL, and ends the process whatever happens.
 
@@ -105,6 +118,8 @@ def start_process(
     """
     command = [sys.executable, "-m", __name__, "--dialect", dialect, "--model-mind", mind]
     command += ["--latency", str(latency), "--port", str(port), "--until-stdin-closes"]
+    command += ["--store", str(store.resolve())] if store is not None else []
+    command += ["--retention", str(retention)] if retention is not None else []
     command += [item for name in faults for item in ("--fault", name)]
     command += [item for name in variations for item in ("--vary", name)]
     process = subprocess.Popen(
@@ -175,6 +190,8 @@ def _exit_with_stdin() -> None:
 @click.option("--model-mind", "mind", default="obedient")
 @click.option("--latency", type=float, default=0.0)
 @click.option("--port", type=int, default=0)
+@click.option("--store", type=click.Path(path_type=Path))
+@click.option("--retention", type=float)
 @click.option("--until-stdin-closes", "bound", is_flag=True)
 def main(
     dialect: str,
@@ -183,11 +200,13 @@ def main(
     mind: str,
     latency: float,
     port: int,
+    store: Path | None,
+    retention: float | None,
     bound: bool,
 ) -> None:
     """Serve the reference endpoint and print its base URL."""
     try:
-        served = endpoint(dialect, fault_names, variation_names, mind, latency)
+        served = endpoint(dialect, fault_names, variation_names, mind, latency, store=store, retention=retention)
     except (KeyError, ValueError) as error:
         raise click.ClickException(str(error.args[0])) from error
     if bound:

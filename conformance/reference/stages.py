@@ -1,6 +1,7 @@
 """How the reference endpoint answers, in stages, and how a named change acts on one of them.
 
-parse → REFUSAL → DEMAND → model → COMPLETION → BODY or CHUNKS → FRAMES → REPLY; errors go ERROR → REPLY.
+parse → REFUSAL → DEMAND → model → COMPLETION → BODY or CHUNKS → FRAMES → KEEP → REPLY; errors go ERROR → REPLY.
+On the routes of stored completions: parse → REFUSAL → QUERY → PAGE, UPDATE or DELETE → RECORD → REPLY.
 A change (fault or variation) is a function at one stage. It acts on behaviour or bytes and knows no rule.
 """
 
@@ -13,6 +14,7 @@ from enum import StrEnum
 from typing import Any
 
 from conformance.dialects.model import Dialect
+from conformance.reference.store import Stored
 from conformance.wire.chat_request import ChatRequest
 from conformance.wire.exchange import Headers, Request
 from conformance.wire.strict_json import Json
@@ -28,11 +30,23 @@ class Stage(StrEnum):
     COMPLETION = "completion"
     """`Completion`: what the model produced, before rendering."""
     BODY = "body"
-    """`dict`: the JSON of a successful unstreamed answer of any route (`context.route` tells which)."""
+    """`dict`: the JSON of a successful unstreamed answer (`context.route` tells which), stored completions apart."""
     CHUNKS = "chunks"
     """`list[dict | str]`: the stream's payloads; a str is sent as it stands (`[DONE]` is the last)."""
     FRAMES = "frames"
     """`list[bytes]`: the framed events, in order."""
+    KEEP = "keep"
+    """`Stored | None`: what is kept of an answered completion that asks for it; None keeps nothing."""
+    QUERY = "query"
+    """`Query`: what a list of completions or messages asks for."""
+    PAGE = "page"
+    """`Page`: the completions that a list shows."""
+    UPDATE = "update"
+    """`Stored`: the record as an update leaves it; `context.stored` is how it was."""
+    DELETE = "delete"
+    """`Stored | None`: what a deletion leaves of `context.stored`; None leaves nothing."""
+    RECORD = "record"
+    """`dict`: the JSON of a successful answer of a route of stored completions."""
     ERROR = "error"
     """`ErrorReply`: status and JSON body of an error, before it becomes a reply."""
     REPLY = "reply"
@@ -127,6 +141,14 @@ class Completion:
     reasoning_tokens: int = 0
 
 
+@dataclass(frozen=True)
+class Page:
+    """The completions that a list shows, and whether there are more behind them."""
+
+    records: list[Stored]
+    has_more: bool
+
+
 @dataclass
 class Context:
     """One request on its way through the stages."""
@@ -144,6 +166,10 @@ class Context:
     """The body as the model sees it, after DEMAND."""
     refusal: Refusal | None = None
     """Why the request is turned down; known to ERROR and REPLY."""
+    owner: str = ""
+    """Whose key the request carries: stored completions are seen by their owner alone."""
+    stored: Stored | None = None
+    """The stored completion that the route names."""
     state: dict[str, Any] = field(default_factory=dict)
     """Lives as long as the endpoint: for changes that remember."""
 

@@ -97,34 +97,6 @@ def test_changes_may_remember_and_know_the_refusal() -> None:
     assert refused.document.value["error"]["message"] == "model.type"
 
 
-class Shelf:
-    """A store of one route."""
-
-    def __init__(self) -> None:
-        self.kept: list[dict[str, Any]] = []
-
-    def serves(self, method: str, route: str) -> bool:
-        return method == "GET" and route == "/chat/completions"
-
-    def answer(self, context: Context) -> dict[str, Any] | Refusal:
-        return (
-            {"object": "list", "data": self.kept} if self.kept else Refusal("completion_not_found", "store", "Nothing.")
-        )
-
-    def keep(self, context: Context, completion: dict[str, Any]) -> None:
-        self.kept.append(completion)
-
-
-def test_a_store_serves_its_own_routes() -> None:
-    assert ask(make(), raw(None, "GET")).status == 405
-    endpoint = make(store=Shelf())
-    assert ask(endpoint, raw(None, "GET")).status == 404
-    answered = ask(endpoint, chat("Hi", stream=True))
-    listed = ask(endpoint, raw(None, "GET")).document.value
-    assert answered.answer is not None
-    assert [item["id"] for item in listed["data"]] == [answered.answer.id]
-
-
 def well_formed(exchange: Exchange) -> None:
     assert exchange.status is not None
     if exchange.is_event_stream:

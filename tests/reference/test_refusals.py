@@ -7,15 +7,19 @@ from typing import Any
 import pytest
 
 from conformance.reference.checks import CHECKS
-from conformance.reference.endpoint import KEY
+from conformance.reference.endpoint import KEY, Endpoint
 from conformance.reference.stages import Context, Refusal, Stage
+from conformance.reference.store import Stored
 from conformance.wire.exchange import Request
+from conformance.wire.strict_json import dump
 from tests.reference.asking import NOW, PARAMETERS, ask, chat, dialect, make, raw, tool, user
 
 BEARER = ("authorization", f"Bearer {KEY}")
 CALL = {"id": "call_1", "type": "function", "function": {"name": "get_weather", "arguments": "{}"}}
 CALLS = {"role": "assistant", "content": None, "tool_calls": [CALL]}
 RESULT = {"role": "tool", "tool_call_id": "call_1", "content": "21"}
+SEVENTEEN = dump({"metadata": {f"k{i}": "v" for i in range(17)}})
+KEPT_PATH = "/chat/completions/kept"
 GOOD = b'{"model":"reference-1","messages":[{"role":"user","content":"Hi"}]}'
 
 
@@ -76,7 +80,7 @@ CASES: list[tuple[str, str, Request, str | None]] = [
     ("auth.invalid_key", "xerotier", raw(GOOD, "POST", "/models", ("authorization", f"Bearer {KEY}x")), None),
     ("auth.invalid_key", "aurous", raw(GOOD, "POST", "/chat/completions", ("X-Api-Key", "no")), None),
     ("route.unknown", "openai", raw(None, "GET", "/nope"), None),
-    ("route.unknown", "aurous", raw(None, "GET", "/chat/completions/cmp_1"), None),
+    ("route.unknown", "aurous", raw(None, "GET", "/completions/cmp_1"), None),
     ("route.method", "openai", raw(b"{}", "PUT"), None),
     ("route.method", "openai", raw(None, "POST", "/models"), None),
     ("route.model", "openai", raw(None, "GET", "/models/no%2Fsuch"), "model"),
@@ -408,7 +412,36 @@ CASES: list[tuple[str, str, Request, str | None]] = [
     ),
     ("json_schema.too_large", "aurous", schemed({"type": "object", "description": "x" * 70_000}), "response_format"),
     ("context.length", "xerotier", chat("word " * 120_000), "messages"),
+    *[
+        ("storage.unknown_id", name, raw(None, "GET", "/chat/completions/none"), None)
+        for name in ("openai", "xerotier", "aurous")
+    ],
+    ("storage.unknown_id", "xerotier", raw(None, "DELETE", "/chat/completions/none"), None),
+    ("storage.unknown_id", "openai", raw(None, "GET", "/chat/completions/none/messages"), None),
+    ("storage.finished", "aurous", raw(None, "POST", f"{KEPT_PATH}/cancel"), None),
+    ("storage.limit.type", "openai", raw(None, "GET", "/chat/completions?limit=x"), "limit"),
+    ("storage.limit.range", "openai", raw(None, "GET", "/chat/completions?limit=0"), "limit"),
+    ("storage.limit.range", "xerotier", raw(None, "GET", "/chat/completions?limit=101"), "limit"),
+    ("storage.order", "xerotier", raw(None, "GET", "/chat/completions?order=up"), "order"),
+    ("storage.after", "openai", raw(None, "GET", "/chat/completions?after=none"), "after"),
+    ("storage.update.metadata", "openai", raw(b"{}", "POST", KEPT_PATH), "metadata"),
+    ("storage.update.field", "openai", raw(b'{"metadata":{},"model":"x"}', "POST", KEPT_PATH), "model"),
+    (
+        "metadata.count",
+        "xerotier",
+        raw(dump({"metadata": {f"k{i}": "v" for i in range(17)}}), "POST", KEPT_PATH),
+        "metadata",
+    ),
 ]
+
+
+def kept(name: str) -> Endpoint:
+    """An endpoint that holds one stored completion."""
+    endpoint = make(name)
+    record = Stored("kept", "first", NOW, "reference-1", {"id": "kept"}, {"messages": []}, {}, NOW, NOW)
+    if endpoint.store is not None:
+        endpoint.store.put(record)
+    return endpoint
 
 
 @pytest.mark.parametrize(
@@ -424,7 +457,7 @@ def test_each_check_refuses_with_the_dialects_words(
             seen.append(refusal)
         return refusal
 
-    endpoint = make(name)
+    endpoint = kept(name)
     endpoint._hooks[Stage.REFUSAL].append(watch)
     exchange = ask(endpoint, request_)
 
@@ -447,7 +480,7 @@ def test_every_check_has_a_case() -> None:
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case[0]}-{case[1]}")
 def test_passing_over_a_check_never_raises(case: tuple[str, str, Request, str | None]) -> None:
     check, name, request, _ = case
-    endpoint = make(name)
+    endpoint = kept(name)
     endpoint._hooks[Stage.REFUSAL].append(lambda refusal, context: None)
     reply = endpoint.respond(request, NOW)
     assert reply.status == 200, check

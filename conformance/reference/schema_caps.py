@@ -1,4 +1,4 @@
-"""How deep and how large a schema in `response_format` may be: the documented numbers, else this endpoint's own caps."""
+"""How deep and how large a schema in `response_format` may be: documented numbers, else this endpoint's own caps."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ class Caps:
     """
 
     depth: int = 32
-    size: int = 65_536
+    size: int = 16_384
 
 
 CAPS = Caps()

@@ -20,6 +20,8 @@ CAPABILITY = "schema_limits"
 SCHEMA = "/response_format/json_schema/schema"
 _PLAINS = 3
 """Plain requests after one that failed, until one succeeds."""
+_DEEPER, _WIDER = 4, 2
+"""How many times the first refused value is tried as well."""
 _NEEDS = frozenset({"structured_output", CAPABILITY})
 
 
@@ -56,8 +58,8 @@ def search(
 ) -> tuple[int, int]:
     """The largest value known to be taken (0: none) and the smallest known not to be (0: none up to `most`).
 
-    Doubles from `start`, or halves down to `least` where not even that is taken; then tries the next value, as caps are often the
-    round numbers that doubling meets; then halves what is between. `near`: `start` is expected to be the cap.
+    Doubles from `start`, or halves down to `least` where not even that is taken; then tries the next value, as caps are
+    often the round numbers that doubling meets; then halves what is between. `near`: `start` is expected to be the cap.
     """
     low, high, value = 0, 0, min(start, most)
     while value >= least and not (low and high):
@@ -135,7 +137,7 @@ class _Climber:
                 return
 
     def climb(self, axis: Axis, start: int, *, near: bool) -> tuple[int, int]:
-        """Find the cap along one axis: see `search`. A rung twice as high shows whether what is over it stays refused.
+        """Find the cap along one axis: see `search`. A rung well above it shows whether what is over it stays refused.
 
         An axis with an overshoot ends with that, and with a plain request: is the endpoint still there?
         """
@@ -152,21 +154,22 @@ class _Climber:
             parts=self.reach.parts if axis.by_size else None,
         )
         if low and high:
-            self.rung(axis, group, 2 * high)
+            self.rung(axis, group, (_WIDER if axis.by_size else _DEEPER) * high)
         if low and axis.overshoot:
             self.rung(axis, group, axis.overshoot)
             self._look_after(axis, group)
         return low, high
 
     def through_definitions(self, low: int, high: int) -> None:
-        """The shape that was refused, cut into definitions well below the cap; and one definition as deep as itself."""
-        session = self.session
-        control = self.send(rungs.asking(session.base, rungs.objects(high)))
-        for text in (rungs.in_definitions(high, max(1, low // 2)), rungs.in_one_definition(high)):
-            variant = self.send(rungs.asking(session.base, text))
+        """What is too deep by itself, cut into definitions well below what was taken; and as one definition."""
+        base, session = self.session.base, self.session
+        for control, variant in (
+            (rungs.objects(low), rungs.in_definitions(high, max(1, low // 2))),
+            (rungs.objects(high), rungs.in_one_definition(high)),
+        ):
             group = session.group("definitions")
-            session.mark(control, Relation.CONTRAST, group, "control", SCHEMA)
-            session.mark(variant, Relation.CONTRAST, group, "variant", SCHEMA)
+            for role, text in (("control", control), ("variant", variant)):
+                session.mark(self.send(rungs.asking(base, text)), Relation.CONTRAST, group, role, SCHEMA)
 
 
 def _depth(session: Session) -> None:

@@ -1,4 +1,4 @@
-"""Ladders find the caps of the reference endpoint, whatever they are, within few requests; each rung differs in one way."""
+"""Ladders find the caps of the reference endpoint, whatever they are, within few requests; rungs differ in one way."""
 
 from __future__ import annotations
 

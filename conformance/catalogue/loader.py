@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -46,6 +47,19 @@ def _requirement(area: Area, row: dict[str, Any]) -> Requirement:
     )
 
 
+def _files(areas: Mapping[str, Area]) -> list[tuple[str, str]]:
+    """Names and texts of the requirement files in catalogue order: `<area>.yaml`, then any `<area>.<part>.yaml`."""
+    places = {area: place for place, area in enumerate(areas)}
+    found: list[tuple[int, str, str]] = []
+    for file in (_ROOT / "requirements").iterdir():
+        area = file.name.split(".", 1)[0]
+        if file.name.endswith(".yaml"):
+            if area not in places:
+                raise ValueError(f"{file.name}: there is no area {area}")
+            found.append((places[area], file.name.removesuffix(".yaml"), file.name))
+    return [(name, (_ROOT / "requirements" / name).read_text("utf-8")) for _, _, name in sorted(found)]
+
+
 @cache
 def load() -> Catalogue:
     """The whole catalogue. Raises ValueError, naming the file and the place, where a file breaks the schema."""
@@ -55,22 +69,19 @@ def load() -> Catalogue:
     areas = {item["name"]: Area(**item) for item in _read(text)}
     validator = jsonschema_rs.validator_for(schema())
     requirements: dict[str, Requirement] = {}
-    for area in areas.values():
-        file = _ROOT / "requirements" / f"{area.name}.yaml"
-        if not file.is_file():
-            continue
-        text = file.read_text("utf-8")
+    for name, text in _files(areas):
+        area = areas[name.split(".", 1)[0]]
         digest.update(text.encode())
         data = _read(text)
         for error in validator.iter_errors(data):
             place = "/".join(map(str, error.instance_path))
-            raise ValueError(f"{area.name}.yaml: {place}: {error.message}")
+            raise ValueError(f"{name}: {place}: {error.message}")
         for row in data["rows"]:
             made = _requirement(area, row)
             if made.id in requirements:
-                raise ValueError(f"{area.name}.yaml: {made.id} stands twice")
+                raise ValueError(f"{name}: {made.id} stands twice")
             if made.id.split(".", 1)[0] != area.name:
-                raise ValueError(f"{area.name}.yaml: {made.id} belongs to another area")
+                raise ValueError(f"{name}: {made.id} belongs to another area")
             requirements[made.id] = made
     unknown = {name for row in requirements.values() for name in row.requires if name not in requirements}
     if unknown:

@@ -7,7 +7,9 @@ import pkgutil
 
 from conformance.probes.base import PROBES, Probe
 
-_NOT_PROBES = frozenset({"base", "plan", "gather", "reduce", "shrink", "confirm", "build", "preflight", "schemas"})
+_NOT_PROBES = frozenset(
+    {"base", "plan", "gather", "reduce", "shrink", "confirm", "build", "preflight", "schemas", "schema_rungs"}
+)
 
 
 def load() -> dict[str, Probe]:

@@ -18,6 +18,7 @@ from conformance.dialects.model import Dialect
 from conformance.reference import access, framing, headers, models_list, rendering, stored_routes, validation
 from conformance.reference.errors import error_reply
 from conformance.reference.model import complete
+from conformance.reference.schemas import CAPS, Caps
 from conformance.reference.stages import Change, Context, Hook, Refusal, Reply, Stage
 from conformance.reference.store import Store, Stored
 from conformance.wire import strict_json
@@ -55,6 +56,8 @@ class Endpoint:
     store: Store | None = None
     clock: Callable[[], float] = time.time
     latency: float = 0.0
+    caps: Caps = CAPS
+    """How deep and large a schema may be where the dialect states no number."""
     state: dict[str, Any] = field(default_factory=dict)
     """What changes remember between requests."""
 
@@ -76,7 +79,9 @@ class Endpoint:
     def respond(self, request: Request, now: int | None = None) -> Reply:
         """The answer to one request; `now` is Unix time in seconds, by default the clock's. Never raises by itself."""
         moment = int(self.clock()) if now is None else now
-        context = Context(request, self.dialect, self.mind, next(self._serials), moment, state=self.state)
+        context = Context(
+            request, self.dialect, self.mind, next(self._serials), moment, caps=self.caps, state=self.state
+        )
         reply = self._delayed(self._answer(context))
         final: Reply = self._through(Stage.REPLY, reply, context)
         return final

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from conformance.reference import schemas
+from conformance.reference import schema_caps, schemas
 from conformance.reference.fields import wrong_type
 from conformance.reference.model import message_text
 from conformance.reference.stages import Context, Refusal
@@ -13,8 +13,6 @@ from conformance.wire import strict_json
 from conformance.wire.strict_json import Json, show
 
 _PLACE = "response_format"
-SCHEMA_BYTES = 65_536
-"""The byte cap on a schema where the dialect has a code for it but states no number."""
 
 
 def refuse(context: Context) -> Iterator[Refusal]:
@@ -86,9 +84,8 @@ def _name(context: Context, declared: dict[str, Json], place: str) -> Iterator[R
 
 
 def _schema(context: Context, schema: dict[str, Json], *, strict: bool) -> Iterator[Refusal]:
-    size = schemas.measure(schema)
-    yield from _size(context, schema, size)
-    wrong = None if size.nesting > schemas.NESTING else schemas.invalid(schema)
+    yield from schema_caps.refuse(context, schema, context.caps)
+    wrong = schemas.invalid(schema, strict_json.DEEPEST)
     if wrong:
         yield Refusal("invalid_schema", "json_schema.schema.invalid", f"The schema is no JSON Schema: {wrong}.", _PLACE)
     if not strict or context.dialect.convention("strict.response_format") != "checked":
@@ -98,30 +95,3 @@ def _schema(context: Context, schema: dict[str, Json], *, strict: bool) -> Itera
     for lax in schemas.laxities(schema, context.dialect.words("strict.unsupported")):
         text = f"The schema is not strict at {lax.pointer or 'the root'}: {lax.detail}."
         yield Refusal("invalid_schema", f"json_schema.strict.{lax.rule}", text, _PLACE)
-
-
-def _size(context: Context, schema: dict[str, Json], size: schemas.Size) -> Iterator[Refusal]:
-    limit = context.dialect.limit
-    if size.nesting > schemas.NESTING:
-        yield Refusal("schema_too_deep", "json_schema.too_deep", "The schema nests too deeply for the parser.", _PLACE)
-        return
-    if context.dialect.convention("schema.depth_resets_at_ref"):
-        if len(strict_json.dump(schema)) > SCHEMA_BYTES:
-            yield Refusal("schema_too_large", "json_schema.too_large", "The schema has too many bytes.", _PLACE)
-        return
-    if (most := limit("json_schema.max_depth")) is not None and size.levels > most:
-        yield Refusal(
-            "schema_too_deep", "json_schema.too_deep", f"The schema nests over {most} levels of objects.", _PLACE
-        )
-    for name, count in (
-        ("max_properties", size.properties),
-        ("max_characters", size.characters),
-        ("max_enum_values", size.enum_values),
-    ):
-        if (most := limit(f"json_schema.{name}")) is not None and count > most:
-            text = f"The schema is over the limit of {most} ({name.removeprefix('max_').replace('_', ' ')})."
-            yield Refusal("schema_too_large", "json_schema.too_large", text, _PLACE)
-    most = limit("json_schema.large_enum_characters")
-    if most is not None and size.largest_enum > limit("json_schema.large_enum") and size.largest_enum_characters > most:
-        text = f"An enum has over {most} characters."
-        yield Refusal("schema_too_large", "json_schema.too_large", text, _PLACE)

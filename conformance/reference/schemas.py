@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from conformance.wire.strict_json import Json, escape_pointer, is_number
 
 NESTING = 64
-"""The cap on levels of JSON in a schema, counted anew from each definition."""
+"""The cap on levels of JSON in the parameters of a tool, counted anew from each definition."""
 TYPES = frozenset({"string", "number", "integer", "boolean", "object", "array", "null"})
 _MAPS = ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas")
 _ONES = (
@@ -44,6 +44,21 @@ _COUNTS = (
 
 
 @dataclass(frozen=True)
+class Caps:
+    """The caps where a dialect has them and documents no number.
+
+    `depth` counts objects and arrays around one another, anew from each definition; `size` the bytes of the schema.
+    """
+
+    depth: int = 32
+    size: int = 16_384
+
+
+CAPS = Caps()
+"""What the endpoint goes by unless it is told otherwise."""
+
+
+@dataclass(frozen=True)
 class Node:
     """One subschema, its JSON pointer, and how deep it stands."""
 
@@ -51,21 +66,25 @@ class Node:
     schema: Json
     levels: int
     """Object schemas around and including this one, where it is one."""
+    containers: int
+    """The same of object and array schemas."""
     nesting: int
     """Levels of JSON around it, counted from the root, or from the entry in `$defs` that holds it."""
 
 
 def walk(root: Json) -> Iterator[Node]:
     """Every subschema, the root first."""
-    stack = [("", root, 0, 1)]
+    stack = [("", root, 0, 0, 1)]
     while stack:
-        pointer, schema, levels, nesting = stack.pop()
-        if isinstance(schema, dict) and (schema.get("type") == "object" or "properties" in schema):
-            levels += 1
-        yield Node(pointer, schema, levels, nesting)
+        pointer, schema, levels, containers, nesting = stack.pop()
+        if isinstance(schema, dict):
+            is_object = schema.get("type") == "object" or "properties" in schema
+            levels += is_object
+            containers += is_object or schema.get("type") == "array" or "items" in schema
+        yield Node(pointer, schema, levels, containers, nesting)
         if not isinstance(schema, dict):
             continue
-        children: list[tuple[str, Json, int, int]] = []
+        children: list[tuple[str, Json, int, int, int]] = []
         for word, value in schema.items():
             if word in _MAPS and isinstance(value, dict):
                 fresh = word in ("$defs", "definitions")
@@ -74,14 +93,17 @@ def walk(root: Json) -> Iterator[Node]:
                         f"{pointer}/{word}/{escape_pointer(name)}",
                         inner,
                         0 if fresh else levels,
+                        0 if fresh else containers,
                         1 if fresh else nesting + 2,
                     )
                     for name, inner in value.items()
                 ]
             elif word in _LISTS and isinstance(value, list):
-                children += [(f"{pointer}/{word}/{i}", inner, levels, nesting + 2) for i, inner in enumerate(value)]
+                children += [
+                    (f"{pointer}/{word}/{i}", inner, levels, containers, nesting + 2) for i, inner in enumerate(value)
+                ]
             elif word in _ONES:
-                children.append((f"{pointer}/{word}", value, levels, nesting + 1))
+                children.append((f"{pointer}/{word}", value, levels, containers, nesting + 1))
         stack.extend(reversed(children))
 
 
@@ -101,10 +123,10 @@ def resolve(root: Json, reference: str) -> Json:
     return found
 
 
-def invalid(root: Json) -> str | None:
+def invalid(root: Json, deepest: int = NESTING) -> str | None:
     """Why this is no usable JSON Schema, as one short clause, or None where it is one."""
     for node in walk(root):
-        wrong = "it nests too deeply" if node.nesting > NESTING else _wrong(node.schema, root)
+        wrong = "it nests too deeply" if node.nesting > deepest else _wrong(node.schema, root)
         if wrong:
             return f"{wrong} at {node.pointer or 'the root'}"
     return None
@@ -216,7 +238,7 @@ class Size:
     """A schema's measures. `characters` counts the names and the enum and const texts."""
 
     levels: int
-    nesting: int
+    containers: int
     properties: int
     characters: int
     enum_values: int
@@ -226,9 +248,9 @@ class Size:
 
 def measure(root: Json) -> Size:
     """How big a schema is."""
-    levels = nesting = properties = characters = values = largest = largest_characters = 0
+    levels = containers = properties = characters = values = largest = largest_characters = 0
     for node in walk(root):
-        levels, nesting = max(levels, node.levels), max(nesting, node.nesting)
+        levels, containers = max(levels, node.levels), max(containers, node.containers)
         if not isinstance(node.schema, dict):
             continue
         for word in ("properties", "$defs", "definitions"):
@@ -244,4 +266,4 @@ def measure(root: Json) -> Size:
             values += len(options)
             if len(options) > largest:
                 largest, largest_characters = len(options), text_size
-    return Size(levels, nesting, properties, characters, values, largest, largest_characters)
+    return Size(levels, containers, properties, characters, values, largest, largest_characters)

@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import Any
 
 from conformance.dialects.model import Dialect
+from conformance.reference.schemas import CAPS, Caps
 from conformance.reference.store import Stored
 from conformance.wire.chat_request import ChatRequest
 from conformance.wire.exchange import Headers, Request
@@ -164,6 +165,8 @@ class Context:
     """The parsed request body, as sent."""
     demand: dict[str, Json] = field(default_factory=dict)
     """The body as the model sees it, after DEMAND."""
+    caps: Caps = CAPS
+    """How deep and large a schema may be where the dialect states no number."""
     refusal: Refusal | None = None
     """Why the request is turned down; known to ERROR and REPLY."""
     owner: str = ""

@@ -17,6 +17,8 @@ _NOT_AREAS = frozenset(
         "calls",
         "refusals",
         "schema_check",
+        "schema_refusals",
+        "schema_size",
         "tool_entries",
         "tool_history",
         "tool_markup",

@@ -110,6 +110,8 @@ class Rule:
     check: Check
     also: tuple[type[Trace], ...] = ()
     """Further relations in which it may find, but never hold: what lacks its control can only incriminate."""
+    broken: bool = False
+    """It is shown traces whose exchanges did not all come through: it judges just that."""
 
     @property
     def title(self) -> str:
@@ -167,15 +169,18 @@ def rule(
     values: Iterable[str] = (),
     when: Callable[[AnyTrace, Terms], bool] | None = None,
     also: tuple[type[AnyTrace], ...] = (),
+    broken: bool = False,
 ) -> Callable[[Callable[[AnyTrace, Terms], Verdicts]], Callable[[AnyTrace, Terms], Verdicts]]:
     """Register a function as the rule of a requirement.
 
     `when` answers false for traces that the requirement is not about; the rule is then not called. `also` names
-    relations whose traces it is shown too: there it may find a violation, and saying nothing does not hold.
+    relations whose traces it is shown too: there it may find a violation, and saying nothing does not hold. `broken`
+    shows it exchanges without a whole answer as well: what it finds there has to have happened twice, with a success
+    before and after.
     """
 
     def decorate(check: Callable[[AnyTrace, Terms], Verdicts]) -> Callable[[AnyTrace, Terms], Verdicts]:
-        _register(Rule(requirement, on, frozenset(reads), frozenset(values), when, check, also))
+        _register(Rule(requirement, on, frozenset(reads), frozenset(values), when, check, also, broken))
         return check
 
     return decorate

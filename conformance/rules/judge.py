@@ -72,7 +72,7 @@ def judge(rule: Rule, trace: Trace, terms: Terms) -> Judgement:
 def _judge(rule: Rule, trace: Trace, terms: Terms) -> Judgement:
     if rule.when is not None and not rule.when(trace, terms):
         return Judgement(rule.id, trace, vacuous=NOT_APPLICABLE)
-    if not all(map(came_through, trace.exchanges)):
+    if not rule.broken and not all(map(came_through, trace.exchanges)):
         return Judgement(rule.id, trace, vacuous=_TRANSPORT)
     if not all(is_readable(rule, exchange) for exchange in trace.exchanges):
         return Judgement(rule.id, trace, vacuous=_FACETS)

@@ -39,6 +39,7 @@ from conformance.sources.files import SourceError
 from conformance.sources.fixtures import read_all
 from conformance.suite.campaign import Campaign, Settings
 from conformance.suite.judging import ASIDE
+from conformance.suite.observations import observe
 from conformance.suite.options import Options, UsageProblem, report_directory
 from conformance.suite.watch import Watcher
 from conformance.transport.base import Access, Timeouts, Transport
@@ -383,6 +384,7 @@ class Certification:
                 else None
             ),
             waivers=told(self._known.waivers, results, self.dialect.name, self._known.today, printable),
+            observations=observe(campaign.exchanges, campaign.marks, self.dialect),
             secrets=self._secrets,
             curl=self._curl,
         )

@@ -40,7 +40,7 @@ class Reach:
 
 
 REACH = {
-    Effort.STANDARD: Reach(128, 131_072, 64, 40, 2 * 1024 * 1024),
+    Effort.STANDARD: Reach(128, 131_072, 64, 36, 2 * 1024 * 1024),
     Effort.THOROUGH: Reach(1024, 4 * 1024 * 1024, None, 120, 32 * 1024 * 1024),
 }
 

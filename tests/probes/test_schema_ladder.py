@@ -30,7 +30,7 @@ from conformance.wire.traces import Relation
 
 FACTS = Facts(token_limit_field="max_tokens", accepts_temperature=True, accepts_seed=True)
 PROBES = load()
-PLAINLY = settings(max_examples=25, database=None, deadline=None, suppress_health_check=list(HealthCheck))
+PLAINLY = settings(max_examples=15, database=None, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def climb(dialect: Dialect, caps: Caps, probe: str, effort: Effort) -> tuple[Courier, dict[str, Observation]]:

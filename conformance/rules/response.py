@@ -17,7 +17,7 @@ from conformance.rules.base import (
     fold,
     rule,
 )
-from conformance.rules.conditions import is_unstreamed_success
+from conformance.rules.conditions import COMPLETION, is_unstreamed_success
 from conformance.rules.refusals import carries_error
 from conformance.wire.exchange import Exchange, Facet
 from conformance.wire.strict_json import Json, is_integer, show
@@ -291,12 +291,21 @@ def system_fingerprint_is_text_or_null(trace: Single, terms: Terms) -> Verdicts:
         yield at_body(trace.exchange, "/system_fingerprint", "a string or null", show(found, 80))
 
 
-@rule("response.service_tier.is_known", on=Single, reads=BODY, when=holds_an_object)
+@rule("response.service_tier.is_known", on=Single, reads=BODY, values=("service_tier",), when=COMPLETION)
 def service_tier_is_known(trace: Single, terms: Terms) -> Verdicts:
-    """The service_tier is one of the dialect's, null or absent."""
-    found, words = body_of(trace.exchange).get("service_tier"), terms.dialect.words("service_tier")
-    if found is not None and words and found not in words:
-        yield at_body(trace.exchange, "/service_tier", f"one of {', '.join(words)}", show(found, 80))
+    """The service_tier of the completion, or of each of its chunks, is one of the dialect's, null or absent."""
+    exchange, words = trace.exchange, terms.dialect.words("service_tier")
+
+    def is_odd(found: Json) -> bool:
+        return found is not None and bool(words) and found not in words
+
+    expected, found = f"one of {', '.join(words)}", body_of(exchange).get("service_tier")
+    if is_odd(found):
+        yield at_body(exchange, "/service_tier", expected, show(found, 80))
+    for chunk in exchange.assembly.chunks if exchange.assembly is not None else ():
+        if is_odd(chunk.value.get("service_tier")):
+            yield at_chunk(exchange, chunk.position, "/service_tier", expected, show(chunk.value["service_tier"], 80))
+            return
 
 
 @rule("response.status.is_completed", on=Single, reads=KEYS, when=holds_an_object)

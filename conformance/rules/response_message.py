@@ -118,6 +118,20 @@ def tool_calls_is_not_empty(trace: Single, terms: Terms) -> Verdicts:
             yield at_body(trace.exchange, f"{pointer}/tool_calls", "absent where there are no calls", "[]")
 
 
+_TELLING: dict[str, tuple[str, ...]] = {"audio": ("id", "data", "transcript"), "function_call": ("name", "arguments")}
+"""Members of which at least one says something, wherever their object is there for a reason."""
+
+
+@rule("response.members.are_no_empty_shells", on=Single, reads=KEYS, when=_has_message)
+def members_are_no_empty_shells(trace: Single, terms: Terms) -> Verdicts:
+    """No audio and no function_call is an object with nothing in it, which clients take for one."""
+    for pointer, message in messages_in(trace.exchange):
+        for key, names in _TELLING.items():
+            found = message.get(key)
+            if isinstance(found, dict) and not any(found.get(name) for name in names):
+                yield at_body(trace.exchange, f"{pointer}/{key}", "null, or absent", show(found, 80))
+
+
 _OPTIONAL: dict[str, type] = {"annotations": list, "audio": dict, "function_call": dict}
 
 

@@ -188,11 +188,21 @@ def _letters(chat: ChatRequest | None) -> int | None:
     return letters
 
 
+def _has_text(chat: ChatRequest | None) -> bool:
+    """Some message says something, in a string or in a part, whatever else the prompt holds."""
+    for item in chat.messages if chat is not None else ():
+        content = item.get("content")
+        parts = content if isinstance(content, list) else [{"text": content}]
+        if any(isinstance(part, dict) and isinstance(part.get("text"), str) and part["text"].strip() for part in parts):
+            return True
+    return False
+
+
 @rule("usage.prompt_tokens.count_the_prompt", on=Single, reads=_ASKED, values=("usage",), when=_has_usage)
 def prompt_tokens_count_the_prompt(trace: Single, terms: Terms) -> Verdicts:
     """A prompt with text counts at least one token."""
     count = _count(trace.exchange, "prompt_tokens")
-    if count is None or not _letters(trace.exchange.request.chat):
+    if count is None or not _has_text(trace.exchange.request.chat):
         yield NOT_APPLICABLE
     elif count < 1:
         yield _at(trace.exchange, "prompt_tokens", "at least 1", str(count))

@@ -159,3 +159,40 @@ def test_a_call_without_any_reason_is_not_accused_twice(finish: str | None, verd
         "choice": {"finish_reason": finish},
     }
     assert said("finish_reason.free_call.is_tool_calls", spec) == verdict
+
+
+_VIDEO = [{"role": "user", "content": [{"type": "text", "text": "What is this?"}, {"type": "video_url"}]}]
+
+
+@pytest.mark.parametrize(
+    ("messages", "count", "verdict"),
+    [
+        (_VIDEO, 0, "found"),
+        (_VIDEO, 1, "held"),
+        ([{"role": "user", "content": [{"type": "image_url"}]}], 0, "not_applicable"),
+        ([{"role": "user", "content": " "}], 0, "not_applicable"),
+    ],
+)
+def test_text_beside_a_picture_counts_as_prompt(messages: list[Any], count: int, verdict: str) -> None:
+    usage = {**_USAGE, "prompt_tokens": count, "total_tokens": count + 3}
+    spec = {"request": {"messages": messages}, "top": {"usage": usage}}
+    assert said("usage.prompt_tokens.count_the_prompt", spec) == verdict
+
+
+@pytest.mark.parametrize(
+    ("message", "verdict"),
+    [
+        ({"audio": {"id": "", "data": "", "expires_at": 0, "transcript": ""}}, "found"),
+        ({"audio": {"id": "audio_1"}}, "held"),
+        ({"function_call": {"name": "", "arguments": "{}"}}, "held"),
+        ({"function_call": {}}, "found"),
+        ({"audio": None, "function_call": None}, "held"),
+    ],
+)
+def test_a_member_with_nothing_in_it_is_a_shell(message: dict[str, Any], verdict: str) -> None:
+    assert said("response.members.are_no_empty_shells", {"message": {"content": "Hi.", **message}}) == verdict
+
+
+@pytest.mark.parametrize(("tier", "verdict"), [("gold", "found"), ("", "found"), ("default", "held"), (None, "held")])
+def test_tiers_are_judged_in_chunks_too(tier: str | None, verdict: str) -> None:
+    assert said("response.service_tier.is_known", {"chunks": [ROLE, TEXT, {**END, "service_tier": tier}]}) == verdict

@@ -251,6 +251,13 @@ _body_fault(
     dialects=("openai",),
 )
 _body_fault(
+    "ro-empty-shells",
+    "response.members.are_no_empty_shells",
+    _each_message(lambda message: {"audio": {"id": "", "data": ""}, "function_call": {"name": ""}, **message}),
+    "Every optional member of a message is there, with nothing in it.",
+    dialects=("openai",),
+)
+_body_fault(
     "ro-status-missing",
     "response.status.is_completed",
     _drop("status"),

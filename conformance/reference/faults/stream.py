@@ -289,6 +289,19 @@ def model_changes(payloads: Payloads, context: Context) -> Payloads:
     )
 
 
+@fault(
+    "sf-service-tier-unknown",
+    at=Stage.CHUNKS,
+    violates=["response.service_tier.is_known"],
+    dialects=("openai",),
+    condition="only streamed, only the last chunk",
+)
+def service_tier_unknown(payloads: Payloads, context: Context) -> Payloads:
+    """The last chunk says a service_tier that nobody knows."""
+    last = list(chunks_in(payloads))[-1:]
+    return each_chunk(payloads, lambda chunk, place: {**chunk, "service_tier": "gold"} if chunk in last else chunk)
+
+
 @fault("sf-keepalive-chunk", at=Stage.CHUNKS, violates=["stream.choices.are_empty_only_beside_usage"])
 def keepalive_chunk(payloads: Payloads, context: Context) -> Payloads:
     """Chunks with nothing in them keep the connection alive."""

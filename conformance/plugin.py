@@ -20,7 +20,8 @@ from conformance.reporting import terminal
 from conformance.reporting.model import Report
 from conformance.reporting.progress import RunProgress
 from conformance.suite.certify import Certification, Refused
-from conformance.suite.options import OPTIONS, Option, Options, UsageProblem, read
+from conformance.suite.config_file import only_run
+from conformance.suite.options import OPTIONS, Option, Options, UsageProblem
 from conformance.verdict.selection import SelectionError
 
 _RUN: pytest.StashKey[Certification] = pytest.StashKey()
@@ -55,7 +56,8 @@ def _add(group: pytest.OptionGroup, option: Option) -> None:
     if option.many:
         more |= {"action": "append", "default": []}
     else:
-        more |= {"default": option.default, "type": _KINDS.get(option.kind, str)}
+        # What is not given may stand in a configuration, so that no default is put here.
+        more |= {"default": None, "type": _KINDS.get(option.kind, str)}
     group.addoption(option.pytest_name, dest=f"conformance_{option.key}", help=option.help.replace("%", "%%"), **more)
 
 
@@ -82,8 +84,9 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError("conformance sends side by side itself (--concurrency): run it without xdist")
     launch = _launch(config)
     values = {option.key: getattr(config.option, f"conformance_{option.key}") for option in OPTIONS}
+    given = {key: value for key, value in values.items() if value not in (None, [], False)}
     try:
-        options = launch.options if launch else read(values, tuple(config.option.conformance_requirement))
+        options = launch.options if launch else only_run(given, tuple(config.option.conformance_requirement))
         config.stash[_RUN] = Certification(options)
     except (UsageProblem, DialectError, SelectionError) as problem:
         raise pytest.UsageError(str(problem)) from problem

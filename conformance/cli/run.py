@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from importlib.resources import files
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import click
 
 from conformance.cli.common import COLOURS, catalogue, check_changes, console, dialect, one_sentence
-from conformance.suite.options import OPTIONS, Option, Options, UsageProblem, read
+from conformance.reporting import comparison_text
+from conformance.suite import config_file
+from conformance.suite.config_file import Config, Target
+from conformance.suite.options import OPTIONS, Option, Options, UsageProblem
 from conformance.verdict.outcome import Outcome
 from conformance.verdict.selection import scope
 
+_DEFAULT = click.core.ParameterSource.DEFAULT
 _KINDS: dict[str, Any] = {"whole": int, "seconds": float}
 
 
@@ -41,7 +47,13 @@ def endpoint_options(keys: tuple[str, ...] | None = None) -> Callable[[Any], Any
     return decorate
 
 
-def _check(options: Options) -> None:
+def _given(values: dict[str, Any]) -> dict[str, Any]:
+    """Only what the user gave: what is left out may stand in the environment or in a file."""
+    context = click.get_current_context()
+    return {key: value for key, value in values.items() if context.get_parameter_source(key) is not _DEFAULT}
+
+
+def check_options(options: Options) -> None:
     """Everything that can be told to be wrong without the engine, before it is imported."""
     if options.faults or options.variations:
         check_changes(options.faults, options.variations)
@@ -82,18 +94,71 @@ def _arguments() -> list[str]:
 def run_command(
     selectors: tuple[str, ...], strict: bool, quiet: bool, verbose: bool, colour: str, **values: Any
 ) -> int:
-    """Exit codes: 0 conformant, 1 violations, 2 no verdict or incomplete, 130 interrupted."""
+    """Exit codes: 0 conformant, 1 violations, 2 no verdict or incomplete, 130 interrupted; of several the worst."""
+    given = _given(values)
     if strict:
-        values["fail_on"] = "should"
+        given["fail_on"] = "should"
     if quiet:
-        values["no_progress"] = True
+        given["no_progress"] = True
     with one_sentence(UsageProblem):
-        options = read(values, selectors)
-    _check(options)
+        config = config_file.configuration(given)
+        targets = config.chosen(given.get("target", ())) if config is not None else ()
+        if config is None or len(targets) == 1:
+            options = config_file.options(given, selectors, config, targets[0] if targets else None)
+    if len(targets) > 1 and config is not None:
+        return run_targets(config, targets, given, selectors, colour, quiet=quiet)
+    check_options(options)
     if options.embedded:
         click.echo("no --base-url: certifying the EMBEDDED endpoint")
     _isolate()
     return _certify(options, colour, verbosity=1 if verbose else -1 if quiet else 0)
+
+
+def run_targets(
+    config: Config,
+    targets: Sequence[Target],
+    given: Mapping[str, Any],
+    selectors: tuple[str, ...],
+    colour: str,
+    *,
+    quiet: bool,
+) -> int:
+    """Several targets side by side: everything is checked before the first request of any."""
+    from conformance.suite import targets as crew
+
+    names = [target.name or "" for target in targets]
+    with one_sentence(UsageProblem):
+        read = [config_file.options(given, selectors, config, target) for target in targets]
+        jobs = crew.jobs(names, read[0], read[0].report or _fresh_directory())
+    for options in read:
+        check_options(options)
+
+    def command(job: crew.Job) -> list[str]:
+        return crew.command(job, config.path, given, selectors)
+
+    if read[0].plan:
+        return crew.plan(jobs, command, click.echo)
+    beside = crew.at_once(len(jobs), read[0].concurrency)
+    click.echo(f"{len(jobs)} targets, {beside} side by side, {read[0].concurrency} requests in flight in all", err=True)
+    team = crew.Crew(command)
+    done = team.run(jobs, beside, lambda found: None if quiet else click.echo(found.text, err=True))
+    found = crew.side_by_side(done)
+    directory = jobs[0].report.parent
+    if found.reports:
+        crew.write(found, directory)
+        if not quiet:
+            comparison_text.show_table(console(colour), found)
+    for item in done:
+        click.echo(item.text)
+    click.echo(f"reports: {directory}")
+    return 130 if team.interrupted else crew.worst(item.exit_code for item in done)
+
+
+def _fresh_directory() -> Path:
+    """`reports/targets-<UTC time>`, with a number where that is taken."""
+    name = f"targets-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+    found = (Path("reports") / (name if number == 1 else f"{name}_{number}") for number in count(1))
+    return next(path for path in found if not path.exists())
 
 
 def _certify(options: Options, colour: str, verbosity: int) -> int:

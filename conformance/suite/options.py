@@ -95,6 +95,13 @@ OPTIONS = (
         "choice",
         choices=("obedient", "refusing", "random", "chatty"),
     ),
+    Option(
+        "--config",
+        "A conformance.yaml: any of these, and several targets.",
+        metavar="FILE",
+        pytest="--conformance-config",
+    ),
+    Option("--target", "Only this target of the configuration.", metavar="NAME", many=True),
     Option("--no-progress", "Tell nothing while requests are under way.", "flag"),
 )
 

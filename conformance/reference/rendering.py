@@ -7,7 +7,7 @@ from typing import Any
 
 from conformance.reference.headers import has_idempotency_key
 from conformance.reference.stages import Chosen, Completion, Context, Token
-from conformance.reference.tokens import alternatives
+from conformance.reference.tokens import alternatives, split, tokens_of
 from conformance.wire.answer import MISSING
 from conformance.wire.chat_request import ChatRequest
 from conformance.wire.event_stream import DONE
@@ -62,12 +62,20 @@ def _logprob(data: bytes, value: float) -> dict[str, Json]:
     return {"token": data.decode("utf-8", "backslashreplace"), "logprob": value, "bytes": list(data)}
 
 
-def _entries(tokens: tuple[Token, ...], demand: ChatRequest) -> dict[str, Json] | None:
-    if not demand.wants_logprobs:
+def _logprobs(
+    demand: ChatRequest, tokens: tuple[Token, ...] | None, refused: tuple[Token, ...] | None = None
+) -> dict[str, Json] | None:
+    """The `logprobs` object for tokens of the content and of a refusal; None where neither is there, or not asked."""
+    if not demand.wants_logprobs or (tokens is None and refused is None):
         return None
     asked = demand.body.get("top_logprobs")
     top = max(0, min(asked, 20)) if is_integer(asked) else 0
-    return {"content": [entry(token, top) for token in tokens], "refusal": None}
+    sides = {"content": tokens, "refusal": refused}
+    return {side: None if some is None else [entry(token, top) for token in some] for side, some in sides.items()}
+
+
+def _refusal_tokens(choice: Chosen) -> tuple[Token, ...] | None:
+    return None if choice.refusal is None else tokens_of(split(choice.refusal))
 
 
 def _head(completion: Completion, context: Context, kind: str) -> dict[str, Json]:
@@ -139,7 +147,7 @@ def _choice(choice: Chosen, demand: ChatRequest, context: Context) -> dict[str, 
             {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
             for call in choice.calls
         ]
-    logprobs = None if choice.tokens is None else _entries(choice.tokens, demand)
+    logprobs = _logprobs(demand, choice.tokens, _refusal_tokens(choice))
     made: dict[str, Json] = {"index": choice.index, "message": message, "finish_reason": choice.finish_reason}
     if logprobs is not None or context.dialect.convention("choice.logprobs_key") == "always":
         made["logprobs"] = logprobs
@@ -182,10 +190,10 @@ def _deltas(choice: Chosen, demand: ChatRequest, context: Context) -> Iterator[_
     yield first, None, None
     for tokens in _groups(choice.tokens or ()):
         text = b"".join(token.data for token in tokens).decode("utf-8", "replace")
-        yield {"content": text}, _entries(tokens, demand), None
-    if choice.refusal is not None:
-        for word in choice.refusal.split(" "):
-            yield {"refusal": word if choice.refusal.startswith(word) else f" {word}"}, None, None
+        yield {"content": text}, _logprobs(demand, tokens), None
+    for tokens in _groups(_refusal_tokens(choice) or ()):
+        text = b"".join(token.data for token in tokens).decode("utf-8", "replace")
+        yield {"refusal": text}, _logprobs(demand, None, tokens), None
     for index, call in enumerate(choice.calls):
         start = {"index": index, "id": call.id, "type": "function", "function": {"name": call.name, "arguments": ""}}
         yield {"tool_calls": [start]}, None, None

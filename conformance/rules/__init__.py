@@ -12,6 +12,7 @@ _NOT_AREAS = frozenset(
         "base",
         "blemishes",
         "judge",
+        "logprobs_view",
         "conditions",
         "checks",
         "calls",

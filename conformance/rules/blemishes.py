@@ -197,6 +197,9 @@ def _flags(body: dict[str, Json], dialect: Dialect) -> Iterator[Blemish]:
     for field in ("stream", "logprobs", "parallel_tool_calls"):
         if body.get(field) is not None and not isinstance(body[field], bool):
             yield Blemish(field, field, field, "invalid_type")
+    top, most = body.get("top_logprobs"), dialect.limit("top_logprobs.max")
+    if body.get("logprobs") in (None, False) and is_integer(top) and is_integer(most) and 0 <= top <= most:
+        yield Blemish("top_logprobs", "top_logprobs", "top_logprobs", "needs_other_parameter")
     if body.get("user") is not None and not isinstance(body["user"], str):
         yield Blemish("user", "user", "user", "invalid_type")
     if isinstance(body.get("stream_options"), dict) and body.get("stream") in (None, False):

@@ -232,6 +232,16 @@ def _parallel(value: Json, chat: ChatRequest, terms: Terms) -> bool:
     return isinstance(value, bool) and "tools" in chat.body and documented
 
 
+def _logprobs(value: Json, chat: ChatRequest, terms: Terms) -> bool:
+    return isinstance(value, bool) and "logprobs" in terms.dialect.capabilities
+
+
+def _top_logprobs(value: Json, chat: ChatRequest, terms: Terms) -> bool:
+    lowest, highest = terms.dialect.limit("top_logprobs.min"), terms.dialect.limit("top_logprobs.max")
+    bounded = is_integer(lowest) and is_integer(highest)
+    return bounded and chat.wants_logprobs and is_integer(value) and lowest <= value <= highest
+
+
 def _format(value: Json, chat: ChatRequest, terms: Terms) -> bool:
     return value == {"type": "text"} and "structured_output" in terms.dialect.capabilities
 
@@ -255,4 +265,6 @@ _FIELDS: dict[str, _Test] = {
     "tool_choice": _tool_choice,
     "parallel_tool_calls": _parallel,
     "response_format": _format,
+    "logprobs": _logprobs,
+    "top_logprobs": _top_logprobs,
 }

@@ -8,6 +8,7 @@ from typing import Any
 from conformance.reference.headers import token
 from conformance.reference.rewriting import choices, messages, with_json
 from conformance.reference.stages import Chosen, Completion, Context, Reply, Stage, Token, ToolCall, variation
+from conformance.reference.tokens import split
 from conformance.wire.chat_request import ChatRequest, Choosing
 from conformance.wire.strict_json import Json
 
@@ -263,11 +264,15 @@ def refusal_message(completion: Completion, context: Context) -> Completion:
     demand = ChatRequest(context.demand)
     if demand.format_type != "json_schema" or context.random("refusal").random() >= 0.3:
         return completion
-    logprobs = demand.wants_logprobs
+    text = "I cannot help with that."
+    longer = 0
 
     def change(choice: Chosen) -> Chosen:
-        if choice.calls or choice.finish_reason != "stop" or logprobs:
+        nonlocal longer
+        if choice.calls or choice.finish_reason != "stop":
             return choice
-        return replace(choice, tokens=None, refusal="I cannot help with that.")
+        longer += len(split(text)) - len(choice.tokens or ())
+        return replace(choice, tokens=None, refusal=text)
 
-    return _each(completion, change)
+    changed = _each(completion, change)
+    return replace(changed, completion_tokens=changed.completion_tokens + longer)

@@ -220,6 +220,17 @@ def user(content: Json) -> dict[str, Json]:
     return {"role": "user", "content": content}
 
 
+def after_result(base: Base) -> dict[str, Json]:
+    """A finished round of one call, and a question that asks for the next; the tool is declared, the choice is open."""
+    return base.body(
+        WEATHER,
+        called(call("call_paris", "get_weather", '{"location":"Paris"}')),
+        result("call_paris", '{"temp": 18, "condition": "sunny"}'),
+        user("And in London? Look the weather up again."),
+        tools=[WEATHER_TOOL],
+    )
+
+
 def takes_many(base: Base) -> bool:
     """The dialect documents `n` above 1."""
     return bool(base.dialect.convention("n.many") in (None, "supported"))

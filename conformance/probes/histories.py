@@ -42,6 +42,8 @@ def _accepted(base: Base) -> Iterator[Group]:
     yield build.contrast(
         body, {**body, "messages": [asked, bad, paris, london]}, "/messages/1/tool_calls/0/function/arguments"
     )
+    for message in ({key: item for key, item in calls.items() if key != "content"}, {**calls, "content": ""}):
+        yield build.contrast(body, {**body, "messages": _with(messages, 1, message)}, "/messages/1/content")
     if base.effort < Effort.STANDARD:
         return
     yield build.set_at(body, "tools", ...)
@@ -49,8 +51,6 @@ def _accepted(base: Base) -> Iterator[Group]:
     secret = base.body(asked, calls, told, london, tools=[build.WEATHER_TOOL])
     yield from build.parity(base, secret, usage=False)
     changed: tuple[tuple[int, Json, str], ...] = (
-        (1, {key: item for key, item in calls.items() if key != "content"}, "/messages/1/content"),
-        (1, {**calls, "content": ""}, "/messages/1/content"),
         (1, {**calls, "content": "Let me look."}, "/messages/1/content"),
         (1, {**calls, "refusal": None}, "/messages/1/refusal"),
         (1, {**calls, "refusal": None, "annotations": [], "audio": None, "function_call": None}, "/messages/1"),

@@ -23,7 +23,7 @@ def _table(base: Base) -> Iterator[Group]:
         allowed: dict[str, Any] = {**asked, "parallel_tool_calls": True}
         forbidden: dict[str, Any] = {**asked, "parallel_tool_calls": False}
         yield from build.both_modes(base, allowed, forbidden, "/parallel_tool_calls")
-        if base.effort >= Effort.STANDARD:
+        if base.effort >= Effort.STANDARD and prompt in _PROMPTS[: base.effort - 1]:
             yield build.contrast(allowed, asked, "/parallel_tool_calls")
             yield build.contrast(asked, forbidden, "/parallel_tool_calls")
             yield from build.parity(base, asked, usage=False)

@@ -53,7 +53,7 @@ def _table(base: Base) -> Iterator[Group]:
     )
     yield from build.parity(base, pair, usage=None)
     yield from build.parity(base, base.body(build.CITIES, tools=[build.WEATHER_TOOL]), usage=True)
-    yield from build.parity(base, _after_result(base), usage=False)
+    yield from build.parity(base, {**build.after_result(base), "tool_choice": "required"}, usage=False)
     for limit in (1, 6):
         cut = base.body(
             f"Call set_motto with the text {build.UNICODE}.",
@@ -71,18 +71,6 @@ def _table(base: Base) -> Iterator[Group]:
     if build.takes_stops(base):
         yield from build.parity(base, _forced(base, build.PRESS_TOOL, stop=["zzz"]), usage=True)
     yield from build.parity(base, {**two, "parallel_tool_calls": False}, usage=True)
-
-
-def _after_result(base: Base) -> dict[str, Json]:
-    """The next call is demanded after the result of the last one."""
-    return base.body(
-        build.WEATHER,
-        build.called(build.call("call_paris", "get_weather", '{"location":"Paris"}')),
-        build.result("call_paris", '{"temp": 18, "condition": "sunny"}'),
-        build.user("And in London? Look the weather up again."),
-        tools=[build.WEATHER_TOOL],
-        tool_choice="required",
-    )
 
 
 def _draws(base: Base) -> SearchStrategy[Group]:

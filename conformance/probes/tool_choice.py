@@ -137,8 +137,41 @@ def _allowed(base: Base) -> Iterator[Group]:
 
     yield build.set_at(control, "tool_choice", choice("required"))
     yield build.set_at(control, "tool_choice", choice("none"), refused=True)
-    if base.effort >= Effort.STANDARD:
-        yield build.set_at(control, "tool_choice", choice("auto"))
+    yield build.set_at(control, "tool_choice", {"type": "allowed_tools"}, refused=True)
+    if base.effort < Effort.STANDARD:
+        return
+    yield build.set_at(control, "tool_choice", choice("auto"))
+    if "streaming" in base.capabilities:
+        yield build.single(build.streamed({**control, "tool_choice": choice("required")}))
+    malformed: tuple[Json, ...] = (
+        {"type": "allowed_tools", "mode": "required", "tools": subset},
+        {"type": "allowed_tools", "allowed_tools": {"mode": "required"}},
+        {"type": "allowed_tools", "allowed_tools": {"mode": "required", "tools": "get_time"}},
+        {"type": "allowed_tools", "allowed_tools": {"mode": "required", "tools": ["get_time"]}},
+        {"type": "allowed_tools", "allowed_tools": {"tools": subset}},
+    )
+    for value in malformed:
+        yield build.set_at(control, "tool_choice", value, refused=True)
+
+
+def _entangled(base: Base) -> Iterator[Group]:
+    """Choices where something else pulls as well: a result just given, a format of the text, an undeclared function."""
+    after = build.after_result(base)
+    yield build.contrast({**after, "tool_choice": "required"}, {**after, "tool_choice": "none"}, "/tool_choice")
+    if base.effort < Effort.STANDARD:
+        return
+    missing = base.body("Call the function send_mail now, please.", tools=_TWO, tool_choice="auto")
+    yield build.single(missing)
+    if "streaming" in base.capabilities:
+        yield build.single(build.streamed(missing))
+    if "structured_output" in base.capabilities and (
+        base.dialect.convention("response_format.with_tools") in (None, "allowed")
+    ):
+        schema = build.record({"answer": {"type": "string"}})
+        form: Json = {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema, "strict": True}}
+        asked = base.body(build.WEATHER, tools=_TWO, response_format=form)
+        yield build.single({**asked, "tool_choice": "required"})
+        yield build.single({**asked, "tool_choice": build.named("get_time")})
 
 
 def _table(base: Base) -> Iterator[Group]:
@@ -147,6 +180,7 @@ def _table(base: Base) -> Iterator[Group]:
     yield from _named(base)
     yield from _malformed(base)
     yield from _allowed(base)
+    yield from _entangled(base)
 
 
 def _unflagged(base: Base) -> Iterator[Group]:
@@ -209,7 +243,7 @@ register(
         ("tool_choice", "finish_reason", "stream_tools", "errors"),
         table=_table,
         strategy=_draws,
-        draws=(0, 16, 120),
+        draws=(0, 12, 120),
         needs=frozenset({"tools"}),
         summary="Each form of tool_choice against prompts that ask for something else.",
     )

@@ -171,7 +171,7 @@ register(
         ("tools", "tool_calls", "errors"),
         table=_table,
         strategy=_draws,
-        draws=(0, 10, 100),
+        draws=(0, 6, 100),
         needs=frozenset({"tools"}),
         summary="Tool names, descriptions, schemas and strict, right and wrong.",
     )

@@ -160,17 +160,21 @@ def auto_needs_tools(trace: Single, terms: Terms) -> Verdicts:
     yield from must_refuse(trace.exchange, '400: tool_choice "auto" needs tools')
 
 
-def _lacks_capability(exchange: Exchange, terms: Terms) -> bool:
-    """The model is listed, and its capability flags do not hold the one that `required` needs."""
-    flag = terms.dialect.convention("tool_choice.capability_flag")
+def _flags(exchange: Exchange, terms: Terms) -> list[Json] | dict[str, Json] | None:
+    """The listed model's capability flags, or None where it has none, or the dialect no flag for `required`."""
     row = terms.facts.row(chat_of(exchange).model)
     metadata = row.get(terms.dialect.convention("model.metadata")) if row is not None else None
     flags = metadata.get("capabilities") if isinstance(metadata, dict) else None
-    if flag is None:
-        return False
+    known = terms.dialect.convention("tool_choice.capability_flag") is not None
+    return flags if known and isinstance(flags, (list, dict)) else None
+
+
+def _lacks_capability(exchange: Exchange, terms: Terms) -> bool:
+    """The model is listed, and its capability flags do not hold the one that `required` needs."""
+    flag, flags = terms.dialect.convention("tool_choice.capability_flag"), _flags(exchange, terms)
     if isinstance(flags, dict):
         return not flags.get(flag)
-    return isinstance(flags, list) and flag not in flags
+    return flags is not None and flag not in flags
 
 
 def _without_capability(*forms: Choosing) -> Callable[[Single, Terms], bool]:
@@ -191,6 +195,25 @@ def _refusal_code(terms: Terms) -> tuple[str | None, ...]:
 def required_is_refused_without_capability(trace: Single, terms: Terms) -> Verdicts:
     """Tool_choice "required" is refused for a model whose capabilities lack the flag for it."""
     yield from must_refuse(trace.exchange, "400: the model's capabilities lack the flag for tool_choice required")
+
+
+@rule(
+    "tool_choice.required.is_accepted_with_capability",
+    on=Single,
+    reads=_ASKED_AND_ANSWERED,
+    when=lambda trace, terms: (
+        _choosing(Choosing.REQUIRED)(trace, terms)
+        and _flags(trace.exchange, terms) is not None
+        and not _lacks_capability(trace.exchange, terms)
+    ),
+)
+def required_is_accepted_with_capability(trace: Single, terms: Terms) -> Verdicts:
+    """Tool_choice "required" is not refused for want of a capability that the model's row lists."""
+    reason = declined(trace.exchange)
+    if reason is not None and error_object(trace.exchange).get("code") in _refusal_code(terms):
+        yield at_status(trace.exchange, "2xx: the model's capabilities hold the flag for tool_choice required")
+    elif reason is not None:
+        yield reason
 
 
 @rule(
@@ -378,6 +401,28 @@ def allowed_tools_bounds_the_calls(trace: Single, terms: Terms) -> Verdicts:
 def unknown_mode_is_refused(trace: Single, terms: Terms) -> Verdicts:
     """An allowed_tools choice whose mode is neither auto nor required is refused."""
     yield from must_refuse(trace.exchange, '400: the mode of allowed_tools is "auto" or "required"')
+
+
+def _is_misshapen_subset(value: Json) -> bool:
+    """An allowed_tools choice whose subset is no list of tools; an empty one is left alone."""
+    if not isinstance(value, dict) or value.get("type") != "allowed_tools":
+        return False
+    inner = value.get("allowed_tools")
+    listed = inner.get("tools") if isinstance(inner, dict) else None
+    return not isinstance(listed, list) or not all(isinstance(item, dict) for item in listed)
+
+
+@rule(
+    "tool_choice.allowed_tools.malformed_is_refused",
+    on=Single,
+    reads=_REFUSED,
+    when=lambda trace, terms: (
+        has_tools(chat_of(trace.exchange)) and _is_misshapen_subset(chat_of(trace.exchange).body.get("tool_choice"))
+    ),
+)
+def malformed_subset_is_refused(trace: Single, terms: Terms) -> Verdicts:
+    """An allowed_tools choice without its list of tools is refused."""
+    yield from must_refuse(trace.exchange, "400: allowed_tools.tools is an array of tools")
 
 
 @rule(

@@ -230,7 +230,8 @@ def results_follow_at_once(trace: Single, terms: Terms) -> Verdicts:
 )
 def results_may_come_in_any_order(trace: Single, terms: Terms) -> Verdicts:
     """Results may stand in another order than the calls."""
-    yield from must_accept(trace.exchange, ("tool", "order", "messages"), "2xx: results are matched by id")
+    words = ("order", "tool_call_id", "tool call id", "tool message", "tool result", "role 'tool'")
+    yield from must_accept(trace.exchange, words, "2xx: results are matched by id")
 
 
 def _contents(history: History) -> list[Json]:

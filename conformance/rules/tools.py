@@ -16,6 +16,8 @@ from conformance.wire.traces import Single
 _ASKED = (Facet.REQUEST, Facet.STATUS)
 _JUDGED = (Facet.REQUEST, Facet.STATUS, Facet.BODY)
 _TYPES = ("function", "custom")
+_NAMED = (".name", "name'", 'name"', "name`", "function name", "tool name", "name of the function", "name must")
+"""How refusals speak of the name of a function: the bare word is part of too many sentences."""
 
 
 @rule(
@@ -107,6 +109,34 @@ def _longest(exchange: Exchange, terms: Terms) -> int:
     return max((len(name) - limit for name in _names(exchange)), default=-1)
 
 
+def _is_unusual(name: str) -> bool:
+    """It has a dash, or begins with something else than a letter: what careless patterns forget."""
+    return "-" in name or not name[0].isalpha()
+
+
+def _are_all_sound(names: list[str], terms: Terms) -> bool:
+    """All match the pattern, none is as long as the limit, of which another row speaks."""
+    longest = terms.dialect.limit("tool_name.max_length")
+    short = all(len(name) < (longest if is_integer(longest) else 64) for name in names)
+    return short and len(set(names)) == len(names) and not any(_breaks_pattern(name, terms) for name in names)
+
+
+@rule(
+    "tools.name.pattern_is_accepted",
+    on=Single,
+    reads=_JUDGED,
+    when=lambda trace, terms: (
+        has_tools(chat_of(trace.exchange))
+        and terms.dialect.limit("tool_name.pattern") is not None
+        and _are_all_sound(_names(trace.exchange), terms)
+        and any(map(_is_unusual, _names(trace.exchange)))
+    ),
+)
+def name_pattern_is_accepted(trace: Single, terms: Terms) -> Verdicts:
+    """A function name of letters, digits, underscores and dashes is taken, in whatever order they stand."""
+    yield from must_accept(trace.exchange, _NAMED, "2xx: the name matches the documented pattern")
+
+
 @rule(
     "tools.name.too_long_is_refused",
     on=Single,
@@ -127,7 +157,7 @@ def too_long_name_is_refused(trace: Single, terms: Terms) -> Verdicts:
 )
 def longest_name_is_accepted(trace: Single, terms: Terms) -> Verdicts:
     """A function name of exactly the documented length is taken."""
-    yield from must_accept(trace.exchange, ("name",), "2xx: the name is as long as the limit allows")
+    yield from must_accept(trace.exchange, _NAMED, "2xx: the name is as long as the limit allows")
 
 
 @rule(

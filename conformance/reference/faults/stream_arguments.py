@@ -145,6 +145,7 @@ def args_empty_noarg(chunks: Chunks, context: Context) -> Chunks:
     "sd-args-letters-lost",
     at=Stage.CHUNKS,
     violates=["stream_tools.parity.same_arguments"],
+    entails={"tools.strict.arguments_satisfy_the_schema": "names and values that the schema fixes lose letters"},
     condition="only non-ASCII arguments",
 )
 def args_letters_lost(chunks: Chunks, context: Context) -> Chunks:

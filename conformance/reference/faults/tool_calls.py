@@ -188,7 +188,7 @@ def id_constant(completion: Completion, context: Context) -> Completion:
     at=Stage.REFUSAL,
     violates=["tool_calls.echo.is_accepted"],
     entails={
-        "tool_calls.results.may_come_in_any_order": "histories with null as content are turned down",
+        "tool_calls.history.content_may_be_null": "null is what stands beside calls everywhere",
         "tool_calls.results.take_text_parts": "histories with null as content are turned down",
     },
     thread="https://github.com/ggml-org/llama.cpp/issues/13471",
@@ -205,7 +205,6 @@ def content_null_rejected(refusal: Refusal | None, context: Context) -> Refusal 
     at=Stage.REFUSAL,
     violates=["tool_calls.echo.is_accepted"],
     entails={
-        "tool_calls.results.may_come_in_any_order": "histories without the member are turned down",
         "tool_calls.results.take_text_parts": "histories without the member are turned down",
     },
     thread="https://github.com/iOfficeAI/aionrs/pull/93",
@@ -226,7 +225,6 @@ fault(
     "mt-echo-needs-tools",
     at=Stage.REFUSAL,
     violates=["tool_calls.echo.is_accepted_without_tools"],
-    entails={"tool_calls.results.may_come_in_any_order": "histories without tools are turned down"},
 )(
     turning_down(
         "Calls in the history are refused where the request declares no tools.",

@@ -30,7 +30,6 @@ fault(
     violates=["tool_choice.omitted.is_taken_like_auto"],
     entails={
         "tool_calls.echo.is_accepted": "follow-ups that omit tool_choice are turned down too",
-        "tool_calls.results.may_come_in_any_order": "histories that omit tool_choice are turned down too",
     },
     condition="with tools and without tool_choice",
 )(
@@ -179,6 +178,23 @@ fault(
     violates=["tool_choice.required.is_refused_without_capability"],
     dialects=("aurous",),
 )(skipping('"required" is taken for models that lack the capability.', "tool_choice.required_unsupported"))
+
+
+fault(
+    "tc-required-flagged-refused",
+    at=Stage.REFUSAL,
+    violates=["tool_choice.required.is_accepted_with_capability"],
+    dialects=("aurous",),
+    condition="only models that list the capability",
+)(
+    turning_down(
+        '"required" is refused for every model, whatever its row in the list says.',
+        lambda context: bool(context.chat.tools) and context.chat.choosing is Choosing.REQUIRED,
+        "tool_choice_required_unsupported",
+        "This model does not take tool_choice 'required'.",
+        "tool_choice",
+    )
+)
 
 
 @fault(
@@ -347,6 +363,15 @@ def allowed_tools_ignored(demand: dict[str, Json], context: Context) -> dict[str
 
 fault("tc-allowed-mode-200", at=Stage.REFUSAL, violates=["tool_choice.allowed_tools.unknown_mode_is_refused"])(
     skipping("Any mode of allowed_tools is taken.", "tool_choice.allowed.mode")
+)
+
+
+fault("tc-allowed-shape-200", at=Stage.REFUSAL, violates=["tool_choice.allowed_tools.malformed_is_refused"])(
+    skipping(
+        "Anything is taken as the list of allowed_tools.",
+        "tool_choice.allowed.shape",
+        when=lambda context: context.body is not None and "mode" in str(context.body.get("tool_choice")),
+    )
 )
 
 

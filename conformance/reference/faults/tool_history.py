@@ -1,0 +1,84 @@
+"""Faults of histories with calls: what stands beside the calls, what is echoed, and how a refusal of one looks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from conformance.reference.faults.call_edits import history_calls, turning_down
+from conformance.reference.stages import Context, ErrorReply, Stage, fault
+from conformance.wire.strict_json import Json
+
+
+def _beside(test: Callable[[dict[str, Json]], bool]) -> Callable[[Context], bool]:
+    """Requests with an assistant message that calls and passes the test."""
+    return lambda context: any(map(test, history_calls(context)))
+
+
+fault(
+    "mt-content-absent-rejected",
+    at=Stage.REFUSAL,
+    violates=["tool_calls.history.content_may_be_absent"],
+    dialects=("openai",),
+    thread="https://github.com/abetlen/llama-cpp-python/issues/1805",
+)(
+    turning_down(
+        "Calls in the history are refused where no content stands beside them.",
+        _beside(lambda message: "content" not in message),
+        "missing_parameter",
+        "messages.1.content: field required",
+        "messages[1].content",
+    )
+)
+fault(
+    "mt-content-empty-rejected",
+    at=Stage.REFUSAL,
+    violates=["tool_calls.history.content_may_be_empty"],
+    dialects=("openai",),
+    thread="https://github.com/3-ark/Cognito-AI_Sidekick/issues/24",
+)(
+    turning_down(
+        "Calls in the history are refused where an empty string stands beside them.",
+        _beside(lambda message: message.get("content") == ""),
+        "invalid_value",
+        "messages[1].content may not be empty.",
+        "messages[1].content",
+    )
+)
+
+
+def _has_own_extension(context: Context) -> bool:
+    return any("annotations" in message for message in context.chat.messages)
+
+
+fault(
+    "mt-own-extension-rejected",
+    at=Stage.REFUSAL,
+    violates=["tool_calls.echo.is_accepted"],
+    dialects=("openai",),
+    thread="https://github.com/gsd-build/gsd-2/issues/4647",
+)(
+    turning_down(
+        "Members that the endpoint itself adds to its messages are refused when they come back.",
+        _has_own_extension,
+        "unknown_parameter",
+        "Unknown parameter: 'messages[1].annotations'.",
+        "messages[1].annotations",
+    )
+)
+
+
+@fault(
+    "mt-orphan-tool-foreign-envelope",
+    at=Stage.ERROR,
+    violates=["errors.envelope.has_an_error_object"],
+    entails={"tool_calls.results.missing_is_named": "the id stands nowhere that is read"},
+    thread="https://github.com/microsoft/vscode/issues/299295",
+    condition="only where calls and results do not fit together",
+)
+def orphan_foreign_envelope(reply: ErrorReply, context: Context) -> ErrorReply:
+    """Results that fit no call are refused in the envelope of another API."""
+    if context.refusal is None or not context.refusal.check.startswith("order."):
+        return reply
+    text = "Ensure that function response turns come right after function call turns."
+    return replace(reply, body={"code": 400, "message": text, "status": "INVALID_ARGUMENT"})

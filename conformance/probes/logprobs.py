@@ -89,7 +89,8 @@ def _together(base: Base) -> Iterator[Group]:
     yield from _paired(base, _asking(base, build.COUNT, 2, limit=1))
     yield from _paired(base, _echo(base, "", 2))
     yield build.single(_asking(base, build.COUNT, 3, top_p=0.5))
-    yield build.single(_asking(base, build.COUNT, 3, temperature=1))
+    if base.facts.accepts_temperature:
+        yield build.single(_asking(base, build.COUNT, 3, temperature=1))
     if base.dialect.words("reasoning_effort"):
         yield build.single(_asking(base, build.COUNT, 1, reasoning_effort="low"))
 

@@ -267,12 +267,23 @@ def test_combined_variations_keep_answers_readable(names: list[str], name: str, 
     vary_check(names, name, mind)
 
 
+def formatted(schema: Any) -> dict[str, Any]:
+    return {"type": "json_schema", "json_schema": {"name": "a", "schema": schema}}
+
+
+def flat(size: int) -> dict[str, Any]:
+    return {"type": "object", "description": "x" * size}
+
+
 @pytest.mark.parametrize("varied", sorted(VARIATIONS))
 def test_each_variation_shows(varied: str) -> None:
     """A variation that changes no byte of any answer varies nothing."""
     found = VARIATIONS[varied]
     assert found.legal
     assert found.summary
+    deep: Any = {"type": "string"}
+    for _ in range(24):
+        deep = {"type": "object", "properties": {"a": deep}, "required": ["a"]}
     requests = [
         *PROBES,
         chat("Hi", zzz=1),
@@ -289,6 +300,10 @@ def test_each_variation_shows(varied: str) -> None:
         *[chat(f"Hi {i}", response_format=PROBES[5].document.value["response_format"]) for i in range(12)],
         chat({"role": "user", "content": [{"type": "image_url", "image_url": {"url": "https://x.example/a"}}]}),
         chat("Hi", tools=[tool()], response_format=PROBES[5].document.value["response_format"]),
+        *[chat("Hi", response_format=formatted(schema)) for schema in (deep, flat(5_000), flat(12_000), flat(70_000))],
+        chat("Repeat exactly: 日本 😀", logprobs=True),
+        chat("Repeat exactly: 日本 😀", logprobs=True, stream=True),
+        chat("What is the weather in Paris?", tools=[tool()], logprobs=True),
     ]
     for name in found.dialects or DIALECTS:
         plain, changed = make(name), make(name, variations=(found,))

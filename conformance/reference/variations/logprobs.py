@@ -31,8 +31,10 @@ def _over_entries(reply: Reply, context: Context, change: Callable[[Fields], Fie
 
     def over(document: Json) -> Json:
         for choice in choices(document):
-            for side, found in (choice.get("logprobs") or {}).items():
-                choice["logprobs"][side] = None if found is None else [change(entry) for entry in found]
+            sides = choice.get("logprobs") or {}
+            for side in ("content", "refusal"):
+                if sides.get(side):
+                    sides[side] = [change(entry) for entry in sides[side]]
         return document
 
     return with_json(reply, over)

@@ -22,7 +22,7 @@ from conformance.wire.traces import Relation
 
 
 class Effort(IntEnum):
-    """At most 80, about 400, or as many as help: requests that can generate tokens, in a full selection."""
+    """At most 100, at most 550, or as many as help: requests that can generate tokens, in a full selection."""
 
     QUICK = 1
     STANDARD = 2

@@ -20,7 +20,7 @@ from conformance.probes.build import post
 from conformance.wire.exchange import Request
 from conformance.wire.strict_json import Json
 
-BUDGETS: Mapping[Effort, int] = {Effort.QUICK: 80, Effort.STANDARD: 450, Effort.THOROUGH: 1600}
+BUDGETS: Mapping[Effort, int] = {Effort.QUICK: 100, Effort.STANDARD: 550, Effort.THOROUGH: 1600}
 """Requests that can generate tokens, in a full selection."""
 _WIDEN = 3
 """A narrower selection may use up to this many times its share."""

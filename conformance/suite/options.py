@@ -66,7 +66,7 @@ OPTIONS = (
     Option("--fixtures", "Also send the recorded requests of a directory.", metavar="DIR", pytest="--fixtures-dir"),
     Option(
         "--effort",
-        "About 60, about 400, or as many generating requests as help.",
+        "At most 100, at most 550, or as many generating requests as help.",
         "choice",
         choices=("quick", "standard", "thorough"),
         default="standard",

@@ -34,6 +34,25 @@ def code_is_no_status(trace: Single, terms: Terms) -> Verdicts:
         yield at_body(trace.exchange, "/error/code", "a word", show(code))
 
 
+@rule(
+    "errors.code.is_no_type",
+    on=Single,
+    reads=_BODY,
+    when=lambda trace, terms: is_error(trace.exchange) and _is_text(error_object(trace.exchange).get("code")),
+)
+def code_is_no_type(trace: Single, terms: Terms) -> Verdicts:
+    """The code is neither the error's own type again, nor the general type of bad requests."""
+    error = error_object(trace.exchange)
+    if _is_a_type(error["code"], error, terms):
+        yield at_body(trace.exchange, "/error/code", "a code, or null", f"the type {show(error['code'])}")
+
+
+def _is_a_type(code: Json, error: dict[str, Json], terms: Terms) -> bool:
+    """A word for types that the dialect does not have for codes as well."""
+    shared = {known for form in terms.dialect.errors.values() for known in form.codes}
+    return code not in shared and code in (error.get("type"), *terms.dialect.error("invalid_request").types)
+
+
 def _documented_statuses(exchange: Exchange, terms: Terms) -> frozenset[int]:
     """All statuses with which the dialect documents the answer's code."""
     code = error_object(exchange).get("code")
@@ -106,10 +125,11 @@ _FAULT = (Facet.REQUEST, Facet.STATUS, Facet.BODY)
 @rule("errors.code.names_the_fault", on=Single, reads=_FAULT, when=_refused_for_one_fault)
 def code_names_the_fault(trace: Single, terms: Terms) -> Verdicts:
     """The code is one of those that are known for the request's one fault, or null."""
-    blemish, code = lone(trace.exchange, terms), error_object(trace.exchange).get("code")
-    # Which of the general codes is used for what was never documented; and a code that is no text is another rule's.
+    blemish, error = lone(trace.exchange, terms), error_object(trace.exchange)
+    code = error.get("code")
+    # Which of the general codes is used for what was never documented; a code that is no text, or a type, is another's.
     general = ("invalid_value", "invalid_type", "unsupported_value", "unsupported_parameter")
-    if code is not None and not isinstance(code, str):
+    if code is not None and (not isinstance(code, str) or _is_a_type(code, error, terms)):
         yield NOT_APPLICABLE
     elif blemish is not None and code not in general:
         yield from _code_of_fault(trace, terms)

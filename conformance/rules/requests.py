@@ -290,7 +290,25 @@ def _asks_for_unknown_model(trace: Single, terms: Terms) -> bool:
     return not listed and undoubtedly_valid(ChatRequest(known), terms)
 
 
-@rule("requests.unknown_model.gets_404", on=Single, reads=_STATUS, when=_asks_for_unknown_model)
+_NO_MODEL = re.compile(
+    r"not a valid model|(?:does not|doesn't) exist|not found|no such model|unknown model|invalid model", re.I
+)
+
+
+def _is_told_of_no_model(exchange: Exchange) -> bool:
+    """The refusal quotes the model that was asked for, and says that there is none of this name."""
+    chat, said = keyed_chat(exchange), error_object(exchange).get("message")
+    model = chat.model if chat is not None else None
+    quoted = isinstance(model, str) and bool(model) and isinstance(said, str) and model in said
+    return quoted and _NO_MODEL.search(str(said)) is not None
+
+
+@rule(
+    "requests.unknown_model.gets_404",
+    on=Single,
+    reads=_BODY,
+    when=lambda trace, terms: _asks_for_unknown_model(trace, terms) or _is_told_of_no_model(trace.exchange),
+)
 def unknown_model_gets_404(trace: Single, terms: Terms) -> Verdicts:
     """A model that is not there gets 404."""
     status = trace.exchange.status or 0

@@ -196,3 +196,31 @@ def test_a_member_with_nothing_in_it_is_a_shell(message: dict[str, Any], verdict
 @pytest.mark.parametrize(("tier", "verdict"), [("gold", "found"), ("", "found"), ("default", "held"), (None, "held")])
 def test_tiers_are_judged_in_chunks_too(tier: str | None, verdict: str) -> None:
     assert said("response.service_tier.is_known", {"chunks": [ROLE, TEXT, {**END, "service_tier": tier}]}) == verdict
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "verdict"),
+    [
+        (400, "some-model is not a valid model ID", "found"),
+        (404, "The model `some-model` does not exist", "held"),
+        (400, "some-model does not support tools", "not_applicable"),
+        (400, "The tool get_weather does not exist", "not_applicable"),
+        (429, "some-model: not found upstream", "transport"),
+    ],
+)
+def test_a_refusal_says_itself_that_there_is_no_such_model(status: int, message: str, verdict: str) -> None:
+    spec = {"request": {"model": "some-model", "top_k": 5}, "status": status, "error": {"message": message}}
+    assert said("requests.unknown_model.gets_404", spec) == verdict
+
+
+@pytest.mark.parametrize(
+    ("kind", "code", "verdict"),
+    [
+        ("invalid_request_error", "invalid_request_error", "found"),
+        ("api_error", "api_error", "found"),
+        ("insufficient_quota", "insufficient_quota", "held"),
+        ("invalid_request_error", "not_found_error", "held"),
+    ],
+)
+def test_a_code_that_repeats_the_type_says_nothing(kind: str, code: str, verdict: str) -> None:
+    assert said("errors.code.is_no_type", {"status": 429, "error": {"type": kind, "code": code}}) == verdict

@@ -200,6 +200,18 @@ def code_of_another_status(error: ErrorReply, context: Context) -> ErrorReply:
     return _edited(error, lambda inner: _coded(inner, code))
 
 
+@fault(
+    "er-code-is-the-type",
+    at=Stage.ERROR,
+    violates=["errors.code.is_no_type"],
+    dialects=("openai",),
+    condition="only where the code is null",
+)
+def code_is_the_type(error: ErrorReply, context: Context) -> ErrorReply:
+    """Errors without a code have their type as code."""
+    return _edited(error, lambda inner: inner if inner.get("code") else {**inner, "code": inner["type"]})
+
+
 _WORDS = ["errors.code.names_the_fault", "errors.code.names_the_field_fault", "errors.code.is_invalid_request"]
 
 

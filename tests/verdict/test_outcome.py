@@ -35,6 +35,7 @@ def test_a_violation_comes_before_what_is_missing():
 
 def test_an_interruption_comes_first():
     assert outcome_of([broken("tools.a")], A, interrupted=True).outcome is Outcome.INTERRUPTED
+    assert outcome_of([], A, interrupted=True).gaps == ()
 
 
 @pytest.mark.parametrize(("fail_on", "outcome"), [("MUST", "conformant"), ("SHOULD", "nonconformant")])

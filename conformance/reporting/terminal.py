@@ -175,6 +175,20 @@ def known(console: Console, report: Report, *, verbose: bool = False) -> None:
         _against(console, report.baseline, verbose=verbose)
 
 
+def measured(console: Console, report: Report) -> None:
+    """What the run measured, equal numbers together: `depth_cap.objects` and `depth_cap.arrays` are one line."""
+    lines: dict[tuple[str, str], list[str]] = {}
+    for seen in report.observations:
+        name, _, form = seen.id.rpartition(".") if seen.id.count(".") > 1 else (seen.id, "", "")
+        number = f"{'' if seen.exact else 'at least '}{seen.value} {seen.unit}"
+        lines.setdefault((name, number), []).append(form)
+    for (name, number), forms in lines.items():
+        of = f" ({', '.join(forms)})" if any(forms) else ""
+        wrapped(console, f"{name} {number}{of}", 10, "measured")
+    if lines:
+        console.print()
+
+
 def outcome(console: Console, report: Report) -> None:
     """The last lines: what went wrong on our side, what is missing, and the outcome with its coverage."""
     for sentence in report.run.defects:
@@ -219,6 +233,7 @@ def show(console: Console, report: Report, *, verbosity: int = 0) -> None:
     if report.rows:
         console.print(areas(report))
         console.print()
+    measured(console, report)
     if verbosity > 0:
         _aside(console, report)
     known(console, report, verbose=verbosity > 0)

@@ -5,6 +5,7 @@ import pytest
 from rich.console import Console
 
 from conformance.reporting import terminal
+from conformance.reporting.model import Observation
 from conformance.reporting.progress import RunProgress
 from conformance.verdict.outcome import Outcome
 from tests.report_builders import LONG_CURL, report, row, violation
@@ -163,3 +164,18 @@ def test_a_baseline_is_told_with_what_is_new():
     assert "  new         stream.index at status:" in text
     assert "  gone        errors.x" in text
     assert "baseline" not in shown(report(baseline=None))
+
+
+def test_what_was_measured_is_told_in_a_line_for_equal_numbers():
+    assert "measured  structured_output.depth_cap 12 levels" in shown()
+    seen = [
+        Observation("structured_output.depth_cap.objects", 32, "levels", True, ()),
+        Observation("structured_output.depth_cap.both", 32, "levels", True, ()),
+        Observation("structured_output.depth_cap.arrays", 128, "levels", False, ()),
+    ]
+    lines = [line.strip() for line in shown(report(observations=tuple(seen))).splitlines() if "depth_cap" in line]
+    assert lines == [
+        "measured  structured_output.depth_cap 32 levels (objects, both)",
+        "measured  structured_output.depth_cap at least 128 levels (arrays)",
+    ]
+    assert "measured" not in shown(report(observations=()))

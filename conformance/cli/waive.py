@@ -11,7 +11,7 @@ import click
 from conformance.cli.common import one_sentence
 from conformance.reporting.text import printable
 from conformance.suite.verify import VerifyError, read_report
-from conformance.suite.waivers_file import render
+from conformance.suite.waivers_file import missing, render
 
 _DAYS = 90
 
@@ -43,10 +43,8 @@ def waive_command(report_dir: Path, owner: str | None, expires: str | None) -> i
         report = read_report(report_dir)
     text = render(report, owner or _login(), last)
     click.echo(text, nl=False)
-    found = len(report.violations)
-    click.echo(
-        f"conformance: {found} violated {'requirement' if found == 1 else 'requirements'}: "
-        + ("fill in the reasons, then run with --waivers" if found else "there is nothing new to waive"),
-        err=True,
-    )
+    found, lacking = len(report.violations), len(missing(report))
+    said = f"{found} violated {'requirement' if found == 1 else 'requirements'}, {lacking} that could not be judged: "
+    next_step = "fill in the reasons, then run with --waivers" if found or lacking else "there is nothing new to waive"
+    click.echo(f"conformance: {said}{next_step}", err=True)
     return 0

@@ -27,7 +27,7 @@ from conformance.reference import faults, variations
 from conformance.reference.endpoint import KEY
 from conformance.reference.server import endpoint as reference_endpoint
 from conformance.reference.server import start_process
-from conformance.reporting import build, json_report, junit, markdown
+from conformance.reporting import build, github, json_report, junit, markdown
 from conformance.reporting.evidence import EvidenceWriter
 from conformance.reporting.model import AreaCost, Report, Row, RunInfo, Suite
 from conformance.reporting.model import Endpoint as Certified
@@ -62,6 +62,7 @@ _OWN = "own_fixtures"
 _WRITERS: dict[str, tuple[tuple[str, Callable[[Report], str]], ...]] = {
     "json": (("report.json", json_report.render),),
     "junit": (("junit.xml", junit.render),),
+    "github": (("annotations.txt", github.render),),
     "markdown": (("report.md", markdown.render), ("comment.md", markdown.comment)),
 }
 EMBEDDED = "no --base-url: certifying the EMBEDDED endpoint"

@@ -86,7 +86,9 @@ OPTIONS = (
     Option("--baseline", "An earlier report: only what is new fails the run.", metavar="REPORT.json"),
     Option("--waivers", "Known violations: requirement, reason, owner, last day.", metavar="FILE"),
     Option("--report", "Default reports/<host>-<model>-<UTC time>/.", metavar="DIR"),
-    Option("--format", "Of json, junit and markdown, by commas.", metavar="NAMES", default="json,junit,markdown"),
+    Option(
+        "--format", "Of json, junit, markdown and github, by commas.", metavar="NAMES", default="json,junit,markdown"
+    ),
     Option("--fault", "Break the embedded endpoint by name.", metavar="NAME", many=True),
     Option("--vary", "Vary the embedded endpoint legally, by name.", metavar="NAME", many=True),
     Option(
@@ -105,7 +107,7 @@ OPTIONS = (
     Option("--no-progress", "Tell nothing while requests are under way.", "flag"),
 )
 
-FORMATS = ("json", "junit", "markdown")
+FORMATS = ("json", "junit", "markdown", "github")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
 _VALUE = re.compile(r"[\x20-\x7e\t]*\Z")
 
@@ -139,7 +141,7 @@ class Options:
     waivers: tuple[Waiver, ...] = ()
     baseline: Baseline | None = None
     report: Path | None = None
-    formats: tuple[str, ...] = FORMATS
+    formats: tuple[str, ...] = ("json", "junit", "markdown")
     faults: tuple[str, ...] = ()
     variations: tuple[str, ...] = ()
     mind: str | None = None

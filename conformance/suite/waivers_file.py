@@ -12,6 +12,7 @@ from conformance.catalogue.loader import load as load_catalogue
 from conformance.reporting.model import Report
 from conformance.reporting.text import printable
 from conformance.suite.yaml_file import FileProblem, check, read, schema
+from conformance.verdict.fold import Verdict
 from conformance.verdict.selection import suggestion
 from conformance.verdict.waivers import Waiver
 
@@ -19,9 +20,10 @@ MOST_APART = 5
 """Places of one requirement that are waived one by one in a first file; beyond that the requirement is, as a whole."""
 
 _HEAD = """\
-# Known violations of {endpoint}, model {model}, dialect {dialect}, as of {day}.
+# What is known of {endpoint}, model {model}, dialect {dialect}, as of {day}.
 # Fill in each reason: an empty one is refused. After its day a waiver excuses nothing any more.
 # Without `place` a waiver holds for the whole requirement; `requirement` may be a glob such as stream.*.
+# A waiver that names one requirement also answers for its not being judged.
 """
 
 
@@ -72,12 +74,20 @@ def from_values(values: object) -> tuple[Waiver, ...]:
         raise FileProblem("the recorded configuration holds waivers that cannot be read") from error
 
 
+def missing(report: Report) -> dict[str, str]:
+    """What could not be judged and made the run incomplete, with the reason; errors are nothing to waive."""
+    errors = {row.id for row in report.rows if row.verdict is Verdict.ERROR}
+    return {name: gap.why for gap in report.gaps for name in gap.ids if name not in errors}
+
+
 def _first(report: Report, owner: str, expires: date) -> Iterable[Waiver]:
-    """What counts as violated, place by place where those are few; what is excused already is left alone."""
+    """What counts as violated, place by place where those are few, and what is missing; known things are left alone."""
     for row in report.violations:
         counting = row.places[: len(row.places) - row.excused]
         for place in counting if 0 < len(counting) <= MOST_APART else (None,):
             yield Waiver(row.id, "", owner, expires, place=place)
+    for name in missing(report):
+        yield Waiver(name, "", owner, expires)
 
 
 def _entry(waiver: Waiver, titles: Mapping[str, str]) -> str:
@@ -94,7 +104,7 @@ def _entry(waiver: Waiver, titles: Mapping[str, str]) -> str:
 
 
 def render(report: Report, owner: str, expires: date) -> str:
-    """A file of the waivers that a run had, and of everything that counted as violated, with reasons to fill in."""
+    """A file of the waivers that a run had and of everything that kept it from conforming, with reasons to fill in."""
     endpoint = report.endpoint
     head = _HEAD.format(
         endpoint=_line(endpoint.base_url),
@@ -102,7 +112,9 @@ def render(report: Report, owner: str, expires: date) -> str:
         dialect=_line(endpoint.dialect),
         day=report.run.started[:10],
     )
+    lacking = missing(report)
     titles = {row.id: f"{row.level.value} {row.title}" for row in report.rows}
+    titles |= {name: f"{titles[name]} ({why})" for name, why in lacking.items() if name in titles}
     waivers = [*(found.waiver for found in report.waivers), *_first(report, owner, expires)]
     if not waivers:
         return f"{head}waivers: []\n"

@@ -18,7 +18,11 @@ _MOST_REASONS = 3
 
 @dataclass(frozen=True)
 class Known:
-    """What is known before a run: waivers and a baseline. `today` is the day of the run in UTC."""
+    """What is known before a run: waivers and a baseline. `today` is the day of the run in UTC.
+
+    A waiver that names one requirement also answers for its absence: what a model shows only now and then would else
+    make a gate flap. A glob does not, or the loss of a whole area could go unnoticed.
+    """
 
     today: date
     waivers: tuple[Waiver, ...] = ()
@@ -34,6 +38,13 @@ class Known:
         if not about and self.baseline is not None and self.baseline.knows(requirement, place):
             return f"known from the baseline {self.baseline.name}"
         return None
+
+    def lacked(self, result: Result, dialect: str) -> bool:
+        """Whether it is known that a requirement cannot be judged. An error is no such thing to a waiver."""
+        if self.baseline is not None and self.baseline.lacked(result.id):
+            return True
+        about = [waiver for waiver in self.waivers if waiver.requirement == result.id and waiver.speaks(dialect)]
+        return result.verdict is not Verdict.ERROR and any(not waiver.expired(self.today) for waiver in about)
 
 
 def _one(result: Result, known: Known, dialect: str, spell: Spell) -> Result:
@@ -58,11 +69,11 @@ def _one(result: Result, known: Known, dialect: str, spell: Spell) -> Result:
 _JUDGED_OR_LEFT_OUT = frozenset(verdict for verdict in Verdict if verdict.exercised) | {Verdict.EXCLUDED}
 
 
-def _forgiven(result: Result, known: Known, waived: frozenset[str]) -> Result:
-    """What the baseline lacked too makes no run incomplete, nor what a known violation blocks until that is mended."""
+def _forgiven(result: Result, known: Known, dialect: str, waived: frozenset[str]) -> Result:
+    """What is known to be lacking makes no run incomplete, nor what a known violation blocks until that is mended."""
     if result.raised or result.verdict in _JUDGED_OR_LEFT_OUT:
         return result
-    if known.baseline is not None and known.baseline.lacked(result.id):
+    if known.lacked(result, dialect):
         return replace(result, forgiven=True)
     if result.blocker not in waived:
         return result
@@ -76,4 +87,4 @@ def excuse(results: Iterable[Result], known: Known, dialect: str, spell: Spell =
     """
     made = tuple(_one(result, known, dialect, spell) for result in results)
     waived = frozenset(result.id for result in made if result.verdict is Verdict.WAIVED)
-    return tuple(_forgiven(result, known, waived) for result in made)
+    return tuple(_forgiven(result, known, dialect, waived) for result in made)

@@ -1,6 +1,8 @@
 from dataclasses import replace
 from xml.etree import ElementTree as ET
 
+from junitparser import Error, Failure, JUnitXml, Properties, Skipped
+
 from conformance.reporting import junit
 from tests.report_builders import report, row, violation
 
@@ -55,3 +57,20 @@ def test_no_character_breaks_the_xml():
     text = found["stream.index"].find("failure").text
     assert "\\x1b[31m\\ud800\\ufffe\\uffff<&>]]>" in text
     assert "\\u202e" in text
+
+
+def test_a_consumer_reads_it_back(tmp_path):
+    """junitparser is what CI tools read such files with."""
+    path = tmp_path / "junit.xml"
+    path.write_text(junit.render(report(row("stream.known", "waived", "MUST", "lenient", violation()), *report().rows)))
+    suites = JUnitXml.fromfile(str(path))
+    assert (suites.tests, suites.failures, suites.errors, suites.skipped) == (12, 2, 1, 6)
+    results = {case.name: [type(result) for result in case.result] for suite in suites for case in suite}
+    assert results["stream.index"] == [Failure]
+    assert results["stream.known"] == [Skipped]
+    assert results["errors.raised"] == [Error]
+    assert results["stream.fine"] == []
+    failed = next(case for suite in suites for case in suite if case.name == "stream.index")
+    assert "curl" in failed.result[0].text
+    told = {item.name: item.value for found in failed.iterchildren(Properties) for item in found}
+    assert told["impact"] == "breaks clients"

@@ -8,6 +8,7 @@ import yaml
 
 from conformance.suite import waivers_file, yaml_file
 from conformance.suite.yaml_file import FileProblem
+from conformance.verdict.outcome import Gap
 from conformance.verdict.waivers import State, Told, Waiver
 from tests.report_builders import report, row, violation
 
@@ -96,7 +97,7 @@ def test_a_file_is_read_to_a_bound(tmp_path):
 
 
 def rendered(*rows, **changes):
-    return waivers_file.render(report(*rows, **{"waivers": (), **changes}), "ana", date(2030, 1, 2))
+    return waivers_file.render(report(*rows, **{"waivers": (), "gaps": (), **changes}), "ana", date(2030, 1, 2))
 
 
 def test_a_first_file_holds_each_place_with_an_empty_reason():
@@ -144,3 +145,11 @@ def test_values_come_back():
     given = (Waiver("a.*", "r", "o", date(2030, 1, 1), "openai", "body:/", "l"), Waiver("b", "r", "o", date.today()))
     assert waivers_file.from_values([waivers_file.as_values(waiver) for waiver in given]) == given
     assert waivers_file.from_values(None) == ()
+
+
+def test_what_could_not_be_judged_is_waived_too_but_no_error():
+    rows = row("stream.fine"), row("stream.quiet", "not_exercised"), row("stream.ours", "error")
+    gaps = (Gap(("stream.quiet",), "not exercised: so it is"), Gap(("stream.ours",), "error: KeyError"))
+    text = rendered(*rows, gaps=gaps)
+    assert [entry["requirement"] for entry in yaml.safe_load(text)["waivers"]] == ["stream.quiet"]
+    assert "(not exercised: so it is)" in text

@@ -148,3 +148,24 @@ def test_places_are_compared_as_reports_spell_them():
     results = fold(tally([broken(A, "/\x1b")]), scope(ROWS[0]))
     spelled = excuse(results, Known(TODAY, (waiver(place="body:/ESC"),)), "openai", lambda p: p.replace("\x1b", "ESC"))
     assert spelled[0].verdict is Verdict.WAIVED
+
+
+def test_a_waiver_that_names_one_requirement_answers_for_its_absence():
+    said = [held(B), held(C)]
+    assert run(said)[2].outcome is Outcome.INCOMPLETE
+    found, states, decision = run(said, waiver(A))
+    assert found[A].verdict is Verdict.NOT_EXERCISED
+    assert states[0].state is State.UNOBSERVED
+    assert decision.outcome is Outcome.CONFORMANT
+    assert decision.reason == "nothing is violated; 1 requirement could not be judged, as is known"
+
+
+@pytest.mark.parametrize("given", [waiver("tools.*"), waiver(dialect="aurous"), waiver(expires=date(2020, 1, 1))])
+def test_no_other_waiver_answers_for_absence(given):
+    assert run([held(B), held(C)], given)[2].outcome is Outcome.INCOMPLETE
+
+
+def test_a_network_that_failed_is_not_waived():
+    found, _, decision = run([vacuous(A, "transport"), held(B), held(C)], waiver(A))
+    assert found[A].verdict is Verdict.ERROR
+    assert decision.outcome is Outcome.INCOMPLETE

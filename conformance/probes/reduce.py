@@ -110,61 +110,111 @@ def _bulk(body: Body) -> Iterator[Body]:
             yield {key: value for key, value in body.items() if key not in dropped}
 
 
-def neighbours(body: Body) -> Iterator[Body]:
-    """Every body that is one step smaller: a key or an element less, half a list or string, a simpler value.
-
-    A body is 1-minimal if none of these still shows the violation.
-    """
+def removals(body: Body) -> Iterator[Body]:
+    """Every body with a key or an element less, the outer ones first."""
     for path in places(body):
         yield replaced(body, path, _ABSENT)
+
+
+def simplifications(body: Body) -> Iterator[Body]:
+    """Every body with half a list or string, or with a simpler value."""
     for path in places(body):
         for simple in _simpler(at(body, path)):
             made: Body = replaced(body, path, simple)
             yield made
 
 
+def neighbours(body: Body) -> Iterator[Body]:
+    """Every body that is one step smaller."""
+    yield from removals(body)
+    yield from simplifications(body)
+
+
+class _Reduction:
+    """The body as small as it is by now, and what was asked; no question is asked twice, or beyond the budget."""
+
+    def __init__(
+        self, body: Body, still_violates: Callable[[Body], bool], valid: Callable[[Body], bool], budget: int
+    ) -> None:
+        self.current = body
+        self._still_violates = still_violates
+        self._valid = valid
+        self._left = budget
+        self._asked: set[bytes] = {strict_json.dump(body)}
+
+    def _open(self, candidate: Body) -> bool:
+        return strict_json.dump(candidate) not in self._asked and self._valid(candidate)
+
+    def passes(self, candidate: Body) -> bool | None:
+        """Whether it violates too and now is the current body; None where there is no budget left to know."""
+        if not self._open(candidate):
+            return False
+        if self._left <= 0:
+            return None
+        self._asked.add(strict_json.dump(candidate))
+        self._left -= 1
+        if self._still_violates(candidate):
+            self.current = candidate
+            return True
+        return False
+
+    def take_away(self) -> bool:
+        """Take away until nothing more can be; false where the budget does not suffice to know.
+
+        After a step that works the next candidates are tried on what it left: those before it have just failed on
+        nearly the same body. A last pass over all of them, without a success, is what makes the body 1-minimal.
+        """
+        position, changed = 0, False
+        while True:
+            for number, candidate in enumerate(removals(self.current)):
+                if number < position:
+                    continue
+                found = self.passes(candidate)
+                if found is None:
+                    return False
+                if found:
+                    position, changed = number, True
+                    break
+            else:
+                if position == 0 or not changed:
+                    return True
+                position, changed = 0, False
+
+    def _affords(self, candidate: Body) -> bool:
+        """The budget suffices to ask about it, and to show again that nothing can be taken away from it."""
+        room = self._left - 1
+        return room >= sum(1 for _ in places(candidate)) or room >= sum(map(self._open, removals(candidate)))
+
+    def simplify(self) -> bool:
+        """Make values simpler, as far as the budget goes; whether something changed."""
+        position, changed = 0, False
+        while True:
+            for number, candidate in enumerate(simplifications(self.current)):
+                if number < position or not self._open(candidate):
+                    continue
+                if not self._affords(candidate):
+                    return changed
+                if self.passes(candidate):
+                    position, changed = number, True
+                    break
+            else:
+                return changed
+
+
 def reduce(
     body: Body, still_violates: Callable[[Body], bool], valid: Callable[[Body], bool], budget: int
 ) -> tuple[Body, bool]:
-    """A smaller body that still violates, and whether it is verified to be 1-minimal.
+    """A smaller body that still violates, and whether it is verified that no key and no element can be taken away.
 
     `still_violates` is asked at most `budget` times, never about a body that is not `valid` and never twice about the
-    same. The body given is taken to violate.
+    same. The body given is taken to violate. Values are made simpler only while the budget suffices to verify what
+    that leads to: a short text tells a reader as much as an empty one, a needless key misleads.
     """
-    asked: set[bytes] = {strict_json.dump(body)}
-    left = budget
-
-    def passes(candidate: Body) -> bool | None:
-        """None where there is no budget left to know."""
-        nonlocal left
-        key = strict_json.dump(candidate)
-        if key in asked or not valid(candidate):
-            return False
-        if left <= 0:
-            return None
-        asked.add(key)
-        left -= 1
-        return still_violates(candidate)
-
-    current = body
-    for candidate in _bulk(current):
-        if passes(candidate):
-            current = candidate
+    found = _Reduction(body, still_violates, valid, budget)
+    for candidate in _bulk(body):
+        if found.passes(candidate):
             break
-    # After a step that works the next candidates are tried on what it left: those before it have just failed on nearly
-    # the same body. A last pass over all of them, without a success, is what makes the body 1-minimal.
-    position, changed = 0, False
-    while True:
-        for number, candidate in enumerate(neighbours(current)):
-            if number < position:
-                continue
-            found = passes(candidate)
-            if found is None:
-                return current, False
-            if found:
-                current, position, changed = candidate, number, True
-                break
-        else:
-            if position == 0 or not changed:
-                return current, True
-            position, changed = 0, False
+    while found.take_away():
+        if not found.simplify():
+            return found.current, True
+    return found.current, False

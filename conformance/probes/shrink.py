@@ -195,7 +195,7 @@ def guard(original: Body) -> Callable[[Body], bool]:
 
 @dataclass(frozen=True)
 class Shrunk:
-    """A trace that violates, and whether it is verified that no smaller one next to it does. `spent`: requests sent."""
+    """A trace that violates, and whether it is verified that nothing can be taken away. `spent`: requests sent."""
 
     trace: Trace
     minimal: bool

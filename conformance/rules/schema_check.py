@@ -188,6 +188,26 @@ def optional_properties(schema: Json) -> list[str]:
     return missing
 
 
+def contradicts_itself(schema: Json) -> bool:
+    """A closed object somewhere requires what it does not declare: nothing satisfies it."""
+    return any(
+        part.get("additionalProperties") is False
+        and "patternProperties" not in part
+        and any(name not in _declared(part) for name in _required(part))
+        for _, part in subschemas(schema)
+    )
+
+
+def _declared(part: Mapping[str, Json]) -> Mapping[str, Json]:
+    found = part.get("properties")
+    return found if isinstance(found, dict) else {}
+
+
+def _required(part: Mapping[str, Json]) -> list[str]:
+    found = part.get("required")
+    return [name for name in found if isinstance(name, str)] if isinstance(found, list) else []
+
+
 def keywords_among(schema: Json, words: frozenset[str]) -> list[str]:
     """Pointers of the given keywords wherever they stand in a schema."""
     return [f"{pointer}/{key}" for pointer, part in subschemas(schema) for key in sorted(words & part.keys())]

@@ -7,7 +7,15 @@ from collections.abc import Callable
 from conformance.rules.base import NOT_APPLICABLE, Reason, Terms, Vacuous, Verdicts, rule
 from conformance.rules.calls import at_call, called, chat_of, choices_of, takes_nothing, without_arguments
 from conformance.rules.refusals import must_accept, must_refuse
-from conformance.rules.schema_check import complaint, keywords_among, open_objects, optional_properties, usable, valid
+from conformance.rules.schema_check import (
+    complaint,
+    contradicts_itself,
+    keywords_among,
+    open_objects,
+    optional_properties,
+    usable,
+    valid,
+)
 from conformance.rules.tool_entries import Condition, functions, some_function, sound
 from conformance.wire.exchange import Exchange, Facet
 from conformance.wire.strict_json import Json, show
@@ -217,6 +225,8 @@ def strict_arguments_satisfy_the_schema(trace: Single, terms: Terms) -> Verdicts
         for call in choice.calls:
             tool, document = chat.tool(call.name), call.parsed
             if tool is None or not tool.strict or tool.parameters is None or not isinstance(document.value, dict):
+                continue
+            if contradicts_itself(tool.parameters):
                 continue
             fits = valid(tool.parameters, document.value)
             judged = judged or fits is not None

@@ -6,7 +6,15 @@ from typing import Any
 
 import pytest
 
-from conformance.rules.schema_check import keywords_among, open_objects, optional_properties, pinned, usable, valid
+from conformance.rules.schema_check import (
+    contradicts_itself,
+    keywords_among,
+    open_objects,
+    optional_properties,
+    pinned,
+    usable,
+    valid,
+)
 
 CLOSED: dict[str, Any] = {
     "type": "object",
@@ -73,3 +81,17 @@ def test_what_strict_mode_objects_to() -> None:
     assert optional_properties(nested) == ["/properties/at", "/properties/at/properties/x"]
     assert keywords_among(nested, frozenset({"not"})) == ["/properties/at/properties/x/not"]
     assert open_objects(CLOSED) == optional_properties(CLOSED) == []
+
+
+@pytest.mark.parametrize(
+    ("schema", "expected"),
+    [
+        (CLOSED, False),
+        ({**CLOSED, "properties": {}}, True),
+        ({"type": "object", "required": ["city"]}, False),
+        ({"properties": {"place": {**CLOSED, "required": ["city", "zip"]}}}, True),
+        ({**CLOSED, "properties": {}, "patternProperties": {"^c": {}}}, False),
+    ],
+)
+def test_what_nothing_can_satisfy_is_held_against_nobody(schema: Any, expected: bool) -> None:
+    assert contradicts_itself(schema) is expected

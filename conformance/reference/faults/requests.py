@@ -272,6 +272,22 @@ fault(
         "messages[0].content",
     )
 )
+fault(
+    "mt-parts-system-rejected",
+    at=Stage.REFUSAL,
+    violates=["requests.text_parts.are_accepted"],
+    dialects=("openai",),
+    thread="https://github.com/gptme/gptme/issues/375",
+    condition="only system messages",
+)(
+    turning_down(
+        "Content of a system message that is an array of parts is refused.",
+        _has(lambda message: message.get("role") == "system" and isinstance(message.get("content"), list)),
+        "invalid_type",
+        "'messages.0.content' : value must be a string",
+        "messages[0].content",
+    )
+)
 fault("va-name-refused", at=Stage.REFUSAL, violates=["requests.name.is_accepted"], dialects=("openai",))(
     turning_down(
         "A message with a name is refused.",

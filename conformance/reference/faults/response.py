@@ -231,7 +231,7 @@ _body_fault(
     "Without calls, tool_calls is an empty object.",
 )
 _body_fault(
-    "ro-tool-calls-empty",
+    "ts-empty-tool-calls-array",
     "response.tool_calls.is_not_empty",
     _each_message(lambda message: message if message.get("tool_calls") else {**message, "tool_calls": []}),
     "Without calls, tool_calls is an empty array.",

@@ -95,6 +95,15 @@ def call_ids_long(completion: Completion, context: Context) -> Completion:
     return _renamed(completion, context, "chatcmpl-tool-", 22)
 
 
+@variation("index-in-calls", at=Stage.BODY, legal="unknown members are allowed; deltas have one of this name")
+def index_in_calls(body: dict[str, Json], context: Context) -> dict[str, Json]:
+    """Calls of an unstreamed answer carry an index, as in streams."""
+    for choice in body.get("choices", ()):
+        for position, call in enumerate(choice["message"].get("tool_calls", ())):
+            call["index"] = position
+    return body
+
+
 @variation("id-without-prefix", at=Stage.COMPLETION, legal=f"{_SCHEMA} id: any string", dialects=("openai",))
 def id_without_prefix(completion: Completion, context: Context) -> Completion:
     """The completion's id has no prefix."""

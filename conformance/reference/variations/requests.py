@@ -142,6 +142,21 @@ def parallel_refused(refusal: Refusal | None, context: Context) -> Refusal | Non
     return _refuses("parallel_tool_calls", lambda body: body.get("parallel_tool_calls") is not None, refusal, context)
 
 
+@variation(
+    "none-without-tools-refused",
+    at=Stage.REFUSAL,
+    legal="the original API is reported both to take and to refuse it: https://github.com/vllm-project/vllm/pull/10000",
+)
+def none_without_tools_refused(refusal: Refusal | None, context: Context) -> Refusal | None:
+    """tool_choice "none" is refused where no tools are declared."""
+    body = _accepted(refusal, context)
+    if body is None or body.get("tool_choice") != "none" or body.get("tools"):
+        return refusal
+    return Refusal(
+        "needs_other_parameter", "tool_choice.needs_tools", "'tool_choice' goes with 'tools'.", "tool_choice"
+    )
+
+
 @variation("images-refused", at=Stage.REFUSAL, legal="a model without vision answers a clean 4xx")
 def images_refused(refusal: Refusal | None, context: Context) -> Refusal | None:
     """Images are refused, as by a model without vision."""

@@ -8,7 +8,7 @@ import pkgutil
 from conformance.probes.base import PROBES, Probe
 
 _NOT_PROBES = frozenset(
-    {"base", "plan", "gather", "reduce", "shrink", "confirm", "build", "preflight", "schemas", "schema_rungs"}
+    {"base", "plan", "gather", "reduce", "shrink", "confirm", "build", "preflight", "schemas", "schema_rungs", "story"}
 )
 
 

@@ -7,7 +7,7 @@ draws from a Hypothesis strategy. A *scenario* probe's next step depends on the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, Protocol
@@ -68,6 +68,10 @@ class Base:
     """Capabilities of the dialect that were not excluded."""
     fixtures: tuple[str, ...] = ()
     """Directories with the user's own recorded requests, sent beside the shipped ones."""
+    run_id: str = "run-in-memory"
+    """Marks what this run stores: random in a run, so that nobody else's records are taken for its own."""
+    second_key: bool = False
+    """The run has the key of another project."""
 
     def body(self, *messages: Json, limit: int = 256, **fields: Json) -> dict[str, Json]:
         """A chat body; strings become user messages. A field given as `...` (Ellipsis) is left out."""
@@ -92,6 +96,12 @@ class Session(Protocol):
 
     def send(self, request: Request, *, fresh: bool = False) -> Exchange:
         """Send (or answer from the memo, unless `fresh` or state-changing). Never raises on what comes back."""
+
+    def together(self, requests: Sequence[Request]) -> list[Exchange]:
+        """Send side by side, where the transport can; answers in the order of the requests."""
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass."""
 
     def mark(self, exchange: Exchange, relation: Relation, group: str, role: str, about: str = "") -> None:
         """Write a mark into the evidence."""
@@ -123,6 +133,8 @@ class Probe:
     at: Effort = Effort.QUICK
     draws: tuple[int, int, int] = (0, 0, 0)
     upper: int = 0
+    costly: tuple[int, int, int] | None = None
+    """How many of a scenario's requests can generate tokens, by effort; None: as many as `upper`."""
     needs: frozenset[str] = frozenset()
     last: bool = False
     """Run after everything else, one request at a time (bad keys)."""

@@ -6,7 +6,7 @@ Works against anything that sends (`Sender`), with threads (`gather`) or without
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from itertools import count
 from typing import Protocol
@@ -33,6 +33,9 @@ class Sender(Protocol):
     def send(self, request: Request, ordinal: int = 0, *, fresh: bool = False, lane: str = "") -> Exchange | None:
         """The answer, or None where nothing is sent any more."""
 
+    def wait(self, seconds: float) -> None:
+        """Let time pass, unless the run is over."""
+
     def mark(self, mark: Mark) -> None:
         """Write a mark."""
 
@@ -44,12 +47,13 @@ class Ended(Exception):
 class ScenarioSession:
     """A scenario's hands (`conformance.probes.base.Session`). Raises Ended from `send` when the run is over."""
 
-    def __init__(self, base: Base, sender: Sender, probe: Probe, serial: Iterator[int] | None = None) -> None:
-        """`serial` numbers group names; one per probe is enough, as names begin with the probe's."""
+    def __init__(self, base: Base, sender: Sender, probe: Probe, abreast: int = 1) -> None:
+        """`abreast` is how many requests may be under way side by side."""
         self.base = base
         self._sender = sender
         self._probe = probe
-        self._serial = serial or count()
+        self._abreast = abreast
+        self._serial = count()
 
     def send(self, request: Request, *, fresh: bool = False) -> Exchange:
         """Send, or answer from the memo unless `fresh` or state-changing."""
@@ -57,6 +61,17 @@ class ScenarioSession:
         if exchange is None:
             raise Ended
         return exchange
+
+    def together(self, requests: Sequence[Request]) -> list[Exchange]:
+        """Send side by side, one after the other where only one may be under way."""
+        if self._abreast < 2:
+            return [self.send(request, fresh=True) for request in requests]
+        with ThreadPoolExecutor(min(self._abreast, len(requests)), thread_name_prefix="together") as pool:
+            return list(pool.map(lambda request: self.send(request, fresh=True), requests))
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass."""
+        self._sender.wait(seconds)
 
     def mark(self, exchange: Exchange, relation: Relation, group: str, role: str, about: str = "") -> None:
         """Write a mark."""
@@ -81,12 +96,12 @@ def send_item(item: Item, sender: Sender) -> bool:
     return True
 
 
-def play(probe: Probe, base: Base, sender: Sender) -> None:
+def play(probe: Probe, base: Base, sender: Sender, abreast: int = 1) -> None:
     """Run one scenario until it is done or the run is over."""
     if probe.scenario is None:
         return
     try:
-        probe.scenario(ScenarioSession(base, sender, probe))
+        probe.scenario(ScenarioSession(base, sender, probe, abreast))
     except Ended:
         return
 
@@ -156,7 +171,7 @@ def gather(plan: Plan, sender: Sender, *, concurrency: int, progress: Progress |
 
     def scenario(probe: Probe) -> None:
         try:
-            play(probe, plan.base, sender)
+            play(probe, plan.base, sender, concurrency)
         except Exception as error:  # whatever it stumbled over, the other probes have their say
             defects.append(f"the probe {probe.name} raised {type(error).__name__}: a defect of this suite")
         tally.did(probe.area)

@@ -139,8 +139,6 @@ def shown(found: Stored) -> dict[str, Json]:
 def _cut(items: list[Any], names: list[str], query: Query) -> tuple[list[Any], bool]:
     """The items after the cursor, as many as asked for, and whether there are more."""
     start = names.index(query.after) + 1 if query.after in names else 0
-    if query.after is not None and query.after not in names:
-        start = len(items)
     limit = max(0, min(query.count if query.count is not None else DEFAULT_LIMIT, MOST))
     return items[start : start + limit], len(items) > start + limit
 

@@ -10,12 +10,14 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Protocol
+from urllib.parse import unquote
 
 from pyrate_limiter import Limiter, Rate
 
 from conformance.transport.base import Transport
 from conformance.transport.retries import Patience, changes_state, pause_before_retry
 from conformance.wire.exchange import End, Exchange, Request
+from conformance.wire.stored import nameable
 from conformance.wire.strict_json import is_integer
 from conformance.wire.traces import Mark
 
@@ -132,6 +134,10 @@ class Courier:
             self.marks.append(mark)
             if self._recorder is not None:
                 self._recorder.mark(mark)
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass, unless the run is over."""
+        self._sleep(seconds)
 
     def send(self, request: Request, ordinal: int = 0, *, fresh: bool = False, lane: str = "") -> Exchange | None:
         """The answer, from the memo where an equal request with this ordinal was sent before.
@@ -274,17 +280,15 @@ class Courier:
             self._recorder.exchange(exchange)
 
     def _note_owned(self, exchange: Exchange) -> None:
-        chat = exchange.request.chat
-        if chat is None or not chat.body.get("store") or exchange.answer is None:
-            return
-        if isinstance(exchange.answer.id, str) and exchange.answer.id:
+        """Whatever a POST of this run made is the run's own, asked to be stored or not: some endpoints keep all."""
+        if exchange.answer is not None and isinstance(exchange.answer.id, str) and nameable(exchange.answer.id):
             self._owned.add(exchange.answer.id)
 
     def _not_ours(self, request: Request) -> str | None:
         """Why a request is refused here: it would change or delete what this run did not make."""
         if request.method in ("GET", "HEAD") or not request.route.startswith(_STORED):
             return None
-        target = request.route[len(_STORED) :].split("/", 1)[0]
+        target = unquote(request.route[len(_STORED) :].split("/", 1)[0])
         if target in self._owned:
             return None
         return f"not sent: this run did not create {target or 'that'}"

@@ -95,7 +95,7 @@ def path_of(stored_id: str, tail: str = "") -> str:
     return f"{ROUTE}/{quote(stored_id, safe='')}" + (f"/{tail}" if tail else "")
 
 
-def list_path(path: str = ROUTE, *, metadata: tuple[tuple[str, str], ...] = (), **parameters: str | int | None) -> str:
+def list_path(path: str = ROUTE, metadata: tuple[tuple[str, str], ...] = (), **parameters: str | int | None) -> str:
     """A path with list parameters, percent-encoded; those that are None are left out."""
     given = [(name, str(value)) for name, value in parameters.items() if value is not None]
     given += [(f"metadata[{key}]", value) for key, value in metadata]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,7 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from conformance.reference import variations
+from conformance.reference import rewriting, variations
+from conformance.reference.endpoint import Endpoint
 from conformance.reference.stages import Change, Completion, Context, ErrorReply, Refusal, Reply, Stage
 from conformance.wire import strict_json
 from conformance.wire.exchange import Exchange, Request
@@ -275,6 +277,34 @@ def flat(size: int) -> dict[str, Any]:
     return {"type": "object", "description": "x" * size}
 
 
+def life(endpoint: Endpoint) -> list[Reply]:
+    """Three stored completions, two of one second, from creation to a second deletion: what was answered."""
+    replies = [
+        endpoint.respond(chat(f"Hi {place}", store=True, metadata={"a": "b"}), NOW + later)
+        for place, later in enumerate((0, 0, 5))
+    ]
+    made = [json.loads(rewriting.joined(reply)).get("id", "none") for reply in replies if reply.status == 200]
+    for found in made:
+        path = f"/chat/completions/{found}"
+        replies += [
+            endpoint.respond(request, NOW)
+            for request in (
+                raw(None, "GET", path),
+                raw(b'{"metadata":{"c":"d"}}', "POST", path),
+                raw(None, "GET", f"{path}/messages"),
+                raw(None, "GET", "/chat/completions?limit=1000"),
+                raw(None, "GET", "/chat/completions?after=chatcmpl-none"),
+                raw(None, "GET", "/chat/completions?metadata[a]=none"),
+                raw(None, "GET", "/chat/completions"),
+                raw(None, "GET", "/chat/completions?order=desc"),
+            )
+        ]
+    for found in made:
+        path = f"/chat/completions/{found}"
+        replies += [endpoint.respond(raw(None, method, path), NOW) for method in ("DELETE", "DELETE", "GET")]
+    return replies
+
+
 @pytest.mark.parametrize("varied", sorted(VARIATIONS))
 def test_each_variation_shows(varied: str) -> None:
     """A variation that changes no byte of any answer varies nothing."""
@@ -300,6 +330,7 @@ def test_each_variation_shows(varied: str) -> None:
         *[chat(f"Hi {i}", response_format=PROBES[5].document.value["response_format"]) for i in range(12)],
         chat({"role": "user", "content": [{"type": "image_url", "image_url": {"url": "https://x.example/a"}}]}),
         chat("Hi", tools=[tool()], response_format=PROBES[5].document.value["response_format"]),
+        chat("Hi", tool_choice="none"),
         *[chat("Hi", response_format=formatted(schema)) for schema in (deep, flat(5_000), flat(12_000), flat(70_000))],
         chat("Repeat exactly: 日本 😀", logprobs=True),
         chat("Repeat exactly: 日本 😀", logprobs=True, stream=True),
@@ -308,6 +339,8 @@ def test_each_variation_shows(varied: str) -> None:
     for name in found.dialects or DIALECTS:
         plain, changed = make(name), make(name, variations=(found,))
         if any(plain.respond(request, NOW) != changed.respond(request, NOW) for request in requests):
+            return
+        if life(plain) != life(changed):
             return
     raise AssertionError("nothing changed")
 

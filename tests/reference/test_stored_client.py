@@ -17,14 +17,14 @@ HELLO = [{"role": "system", "content": "Be brief."}, {"role": "user", "content":
 
 
 @pytest.fixture(scope="module", params=["openai", "xerotier"])
-def base_url(request: pytest.FixtureRequest) -> Iterator[str]:
+def endpoint_url(request: pytest.FixtureRequest) -> Iterator[str]:
     with start_process(request.param) as url:
         yield url
 
 
 @pytest.fixture
-def client(base_url: str) -> Iterator[openai.OpenAI]:
-    with openai.OpenAI(base_url=base_url, api_key=KEY, max_retries=0) as made:
+def client(endpoint_url: str) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(base_url=endpoint_url, api_key=KEY, max_retries=0) as made:
         yield made
 
 
@@ -63,9 +63,9 @@ def test_pages_are_walked(client: openai.OpenAI, order: str) -> None:
     assert walked == (made if order == "asc" else made[::-1])
 
 
-def test_another_project_sees_nothing(client: openai.OpenAI, base_url: str) -> None:
+def test_another_project_sees_nothing(client: openai.OpenAI, endpoint_url: str) -> None:
     made = create(client)
-    with openai.OpenAI(base_url=base_url, api_key=SECOND_KEY, max_retries=0) as other:
+    with openai.OpenAI(base_url=endpoint_url, api_key=SECOND_KEY, max_retries=0) as other:
         for call in (other.chat.completions.retrieve, other.chat.completions.delete):
             with pytest.raises(openai.NotFoundError):
                 call(made)

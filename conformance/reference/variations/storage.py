@@ -55,9 +55,7 @@ def ties_reversed(page: Page, context: Context) -> Page:
     falling = len(page.records) > 1 and page.records[0].created > page.records[-1].created
     return replace(
         page,
-        records=sorted(
-            page.records, key=lambda item: (item.created, item.serial * (1 if falling else -1)), reverse=falling
-        ),
+        records=sorted(page.records, key=lambda item: (item.created, -item.serial), reverse=falling),
     )
 
 

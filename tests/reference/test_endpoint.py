@@ -287,7 +287,7 @@ def life(endpoint: Endpoint) -> list[Reply]:
     for found in made:
         path = f"/chat/completions/{found}"
         replies += [
-            endpoint.respond(request, NOW + 9)
+            endpoint.respond(request, NOW + 5)
             for request in (
                 raw(None, "GET", path),
                 raw(b'{"metadata":{"c":"d"}}', "POST", path),
@@ -301,7 +301,7 @@ def life(endpoint: Endpoint) -> list[Reply]:
         ]
     for found in made:
         path = f"/chat/completions/{found}"
-        replies += [endpoint.respond(raw(None, method, path), NOW + 9) for method in ("DELETE", "DELETE", "GET")]
+        replies += [endpoint.respond(raw(None, method, path), NOW + 5) for method in ("DELETE", "DELETE", "GET")]
     return replies
 
 

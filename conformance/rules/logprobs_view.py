@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from conformance.rules.base import Finding, Terms, at_body, at_chunk
 from conformance.rules.calls import chat_of
@@ -83,7 +83,7 @@ class Entry:
         found = self.fields.get("logprob")
         return _real(found) if is_number(found) else None
 
-    @property
+    @cached_property
     def data(self) -> bytes | None:
         """The bytes, where they are an array of bytes."""
         found = self.fields.get("bytes")

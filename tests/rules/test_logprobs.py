@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+from time import process_time
 from typing import Any
 
 import pytest
@@ -11,6 +13,8 @@ from conformance.dialects.loader import load as load_dialect
 from conformance.rules import load
 from conformance.rules.base import Reason, Rule, Terms
 from conformance.rules.judge import Judgement, judge
+from conformance.rules.logprobs_top import repeated
+from conformance.rules.logprobs_view import Entry, every_entry
 from conformance.wire.traces import Contrast, Parity, Single
 
 Fields = dict[str, Any]
@@ -307,6 +311,19 @@ def test_lists_of_alternatives(top: list[tuple[str, float]], sorts: bool, distin
     answer = spec("Hi", given(entry("Hi", top[0][1], *top)), top_logprobs=2)
     names = ("are_sorted", "are_distinct", "sum_to_at_most_one")
     assert [held(f"top.{name}", answer) for name in names] == [sorts, distinct, sums]
+
+
+def test_a_whole_vocabulary_of_alternatives_is_judged_in_linear_time() -> None:
+    kinds: list[dict[str, Any]] = [{"token": "a"}, {"token": "b"}, {"bytes": [97]}, {"token": "a", "bytes": [97]}, {}]
+    piece = next(every_entry(exchange(spec("Hi", given(entry("Hi", -0.7))), 1))).piece
+    for raws in product(kinds, repeat=3):
+        top = [Entry(piece, "", 0, raw) for raw in raws]
+        expected = [other for at, other in enumerate(top) if any(other.is_the_token_of(item) for item in top[:at])]
+        assert list(map(id, repeated(top))) == list(map(id, expected))
+    many = [{"token": str(number), "logprob": -9.0, "bytes": list(str(number).encode())} for number in range(20_000)]
+    started = process_time()
+    assert held("top.are_distinct", spec("x", given(entry("x", -2.0, top_logprobs=many)), top_logprobs=2))
+    assert process_time() - started < 10
 
 
 def test_equal_texts_of_different_bytes_are_two_tokens() -> None:

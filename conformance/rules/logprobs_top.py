@@ -37,8 +37,11 @@ _ENOUGH = 3
 
 
 def _comparable(exchange: Exchange) -> list[tuple[Entry, tuple[Entry, ...]]]:
-    """Entries and their alternatives, where all of them have a token and a finite value."""
-    found = [(entry, entry.alternatives) for entry in every_entry(exchange)]
+    """Entries and their alternatives, where all of them have a token and a finite value.
+
+    Entries that spell nothing are left out: control tokens of a model cannot be told apart by their text.
+    """
+    found = [(entry, entry.alternatives) for entry in every_entry(exchange) if entry.spelled]
     return [(entry, top) for entry, top in found if top and is_wellformed(entry) and all(map(is_wellformed, top))]
 
 
@@ -106,7 +109,7 @@ def repeated(top: Iterable[Entry]) -> Iterator[Entry]:
     bytes_seen: set[bytes] = set()
     texts_seen: set[str] = set()
     texts_without_bytes: set[str] = set()
-    for entry in top:
+    for entry in (item for item in top if item.spelled):
         data, text = entry.data, entry.token
         by_text = text in (texts_seen if data is None else texts_without_bytes)
         if by_text or (data is not None and data in bytes_seen):

@@ -107,7 +107,9 @@ class Entry:
         )
 
     def is_the_token_of(self, other: Entry) -> bool:
-        """The same token: by bytes where both have them, else by text."""
+        """The same token: by bytes where both have them, else by text. What spells nothing may be any control token."""
+        if not self.spelled or not other.spelled:
+            return False
         if self.data is not None and other.data is not None:
             return self.data == other.data
         return self.token is not None and self.token == other.token

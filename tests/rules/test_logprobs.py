@@ -387,6 +387,25 @@ def test_entries_are_held_against_the_token_limit_where_nothing_is_counted() -> 
     assert reason("entries.are_no_more_than_tokens", answer) is Reason.NOT_APPLICABLE
 
 
+def test_several_choices_may_be_counted_as_one() -> None:
+    """llama.cpp counts the tokens of the first choice alone: no fault of its entries."""
+    choice = {"message": {"content": "Hi"}, "logprobs": given(entry("H"), entry("i"))}
+    answer = {"request": {"logprobs": True, "n": 2}, "choices": [choice, choice]}
+    for counted, wrong in ((2, False), (1, True)):
+        answer["top"] = {"usage": {"prompt_tokens": 9, "completion_tokens": counted, "total_tokens": 9 + counted}}
+        assert bool(found("entries.are_no_more_than_tokens", answer)) is wrong
+
+
+def test_control_tokens_that_spell_nothing_are_not_compared() -> None:
+    nothing = {"token": "", "bytes": []}
+    top = [{**nothing, "logprob": -0.1}, {**nothing, "logprob": -3.0}, *entry("x", 0, ("Hi", -4.0))["top_logprobs"]]
+    answer = spec("Hi", given(HI, entry("", -0.1, top_logprobs=top)), top_logprobs=3)
+    for name in ("are_distinct", "agree_on_the_chosen", "are_the_likeliest"):
+        assert not found(f"top.{name}", answer)
+    answer = spec("Hi", given(entry("Hi", -0.2, top_logprobs=[*top, *top[2:]])), top_logprobs=4)
+    assert found("top.are_distinct", answer)
+
+
 CALL = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
 
 

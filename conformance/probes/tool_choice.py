@@ -70,7 +70,11 @@ def _named(base: Base) -> Iterator[Group]:
     """One tool is asked for, another is named."""
     asked = base.body(build.WEATHER, tools=_TWO)
     other: dict[str, Any] = {**asked, "tool_choice": build.named("get_time")}
-    yield from build.parity(base, other, usage=False) if base.effort >= Effort.STANDARD else (build.single(other),)
+    first: dict[str, Any] = {**asked, "tool_choice": build.named("get_weather")}
+    # Each of two in turn: an endpoint that leaves the choice to the model cannot be right by chance on both.
+    yield build.contrast(other, first, "/tool_choice/function/name")
+    if base.effort >= Effort.STANDARD:
+        yield from build.parity(base, other, usage=False)
     yield build.contrast(
         other, {**asked, "tool_choice": build.named("get_tide")}, "/tool_choice/function/name", refused=True
     )
@@ -83,8 +87,6 @@ def _named(base: Base) -> Iterator[Group]:
         if "streaming" in base.capabilities:
             yield build.single(build.streamed(body))
     yield build.contrast({**asked, "tool_choice": "auto"}, other, "/tool_choice")
-    first: dict[str, Any] = {**asked, "tool_choice": build.named("get_weather")}
-    yield build.contrast(other, first, "/tool_choice/function/name")
 
 
 def _malformed(base: Base) -> Iterator[Group]:

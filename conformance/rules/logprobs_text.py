@@ -108,7 +108,8 @@ def entries_are_no_more_than_tokens(trace: Single, terms: Terms) -> Verdicts:
     counted = None if terms.dialect.convention("usage.reasoning") == "separate" else _visible_tokens(exchange)
     if counted is None and limit is None:
         yield NOT_APPLICABLE
-    total = sum(map(len, found.values()))
+    # What several choices are counted as is a matter of usage: then each of them alone is held against the count.
+    total = sum(map(len, found.values())) if len(choices_of(exchange)) == 1 else max(map(len, found.values()))
     last = next(reversed(found.values()))[-1]
     if counted is not None and total > counted:
         yield last.at("", f"at most {counted} entries, as many as tokens are counted", f"{total} entries")

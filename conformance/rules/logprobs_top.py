@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from math import exp
 
@@ -37,8 +37,11 @@ _ENOUGH = 3
 
 
 def _comparable(exchange: Exchange) -> list[tuple[Entry, tuple[Entry, ...]]]:
-    """Entries and their alternatives, where all of them have a token and a finite value."""
-    found = [(entry, entry.alternatives) for entry in every_entry(exchange)]
+    """Entries and their alternatives, where all of them have a token and a finite value.
+
+    Entries that spell nothing are left out: control tokens of a model cannot be told apart by their text.
+    """
+    found = [(entry, entry.alternatives) for entry in every_entry(exchange) if entry.spelled]
     return [(entry, top) for entry, top in found if top and is_wellformed(entry) and all(map(is_wellformed, top))]
 
 
@@ -98,6 +101,27 @@ def top_are_sorted(trace: Single, terms: Terms) -> Verdicts:
     )
 
 
+def repeated(top: Iterable[Entry]) -> Iterator[Entry]:
+    """The entries that are the token of an earlier one, as `Entry.is_the_token_of` says; in linear time.
+
+    Some servers answer a large number with their whole vocabulary at each position.
+    """
+    bytes_seen: set[bytes] = set()
+    texts_seen: set[str] = set()
+    texts_without_bytes: set[str] = set()
+    for entry in (item for item in top if item.spelled):
+        data, text = entry.data, entry.token
+        by_text = text in (texts_seen if data is None else texts_without_bytes)
+        if by_text or (data is not None and data in bytes_seen):
+            yield entry
+        if data is not None:
+            bytes_seen.add(data)
+        elif text is not None:
+            texts_without_bytes.add(text)
+        if text is not None:
+            texts_seen.add(text)
+
+
 @rule("logprobs.top.are_distinct", on=Single, reads=_BODY, when=gives_alternatives)
 def top_are_distinct(trace: Single, terms: Terms) -> Verdicts:
     """No token stands twice among the alternatives of a position."""
@@ -105,8 +129,7 @@ def top_are_distinct(trace: Single, terms: Terms) -> Verdicts:
     yield from one_per_place(
         other.at("", "another token at each place", "the same token twice")
         for _, top in _comparable(trace.exchange)
-        for place, other in enumerate(top)
-        if any(other.is_the_token_of(earlier) for earlier in top[:place])
+        for other in repeated(top)
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from conformance.rules.base import Finding, Terms, at_body, at_chunk
 from conformance.rules.calls import chat_of
@@ -83,7 +83,7 @@ class Entry:
         found = self.fields.get("logprob")
         return _real(found) if is_number(found) else None
 
-    @property
+    @cached_property
     def data(self) -> bytes | None:
         """The bytes, where they are an array of bytes."""
         found = self.fields.get("bytes")
@@ -107,7 +107,9 @@ class Entry:
         )
 
     def is_the_token_of(self, other: Entry) -> bool:
-        """The same token: by bytes where both have them, else by text."""
+        """The same token: by bytes where both have them, else by text. What spells nothing may be any control token."""
+        if not self.spelled or not other.spelled:
+            return False
         if self.data is not None and other.data is not None:
             return self.data == other.data
         return self.token is not None and self.token == other.token

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+from time import process_time
 from typing import Any
 
 import pytest
@@ -11,6 +13,8 @@ from conformance.dialects.loader import load as load_dialect
 from conformance.rules import load
 from conformance.rules.base import Reason, Rule, Terms
 from conformance.rules.judge import Judgement, judge
+from conformance.rules.logprobs_top import repeated
+from conformance.rules.logprobs_view import Entry, every_entry
 from conformance.wire.traces import Contrast, Parity, Single
 
 Fields = dict[str, Any]
@@ -309,6 +313,19 @@ def test_lists_of_alternatives(top: list[tuple[str, float]], sorts: bool, distin
     assert [held(f"top.{name}", answer) for name in names] == [sorts, distinct, sums]
 
 
+def test_a_whole_vocabulary_of_alternatives_is_judged_in_linear_time() -> None:
+    kinds: list[dict[str, Any]] = [{"token": "a"}, {"token": "b"}, {"bytes": [97]}, {"token": "a", "bytes": [97]}, {}]
+    piece = next(every_entry(exchange(spec("Hi", given(entry("Hi", -0.7))), 1))).piece
+    for raws in product(kinds, repeat=3):
+        top = [Entry(piece, "", 0, raw) for raw in raws]
+        expected = [other for at, other in enumerate(top) if any(other.is_the_token_of(item) for item in top[:at])]
+        assert list(map(id, repeated(top))) == list(map(id, expected))
+    many = [{"token": str(number), "logprob": -9.0, "bytes": list(str(number).encode())} for number in range(20_000)]
+    started = process_time()
+    assert held("top.are_distinct", spec("x", given(entry("x", -2.0, top_logprobs=many)), top_logprobs=2))
+    assert process_time() - started < 10
+
+
 def test_equal_texts_of_different_bytes_are_two_tokens() -> None:
     parts = [{"token": "\ufffd", "logprob": -1.0 - last, "bytes": [226, last]} for last in (152, 153)]
     assert held("top.are_distinct", spec("x", given(entry("x", -2.0, top_logprobs=parts)), top_logprobs=2))
@@ -368,6 +385,25 @@ def test_entries_are_held_against_the_token_limit_where_nothing_is_counted() -> 
     assert found("entries.are_no_more_than_tokens", answer)
     del answer["request"]["max_tokens"]
     assert reason("entries.are_no_more_than_tokens", answer) is Reason.NOT_APPLICABLE
+
+
+def test_several_choices_may_be_counted_as_one() -> None:
+    """llama.cpp counts the tokens of the first choice alone: no fault of its entries."""
+    choice = {"message": {"content": "Hi"}, "logprobs": given(entry("H"), entry("i"))}
+    answer = {"request": {"logprobs": True, "n": 2}, "choices": [choice, choice]}
+    for counted, wrong in ((2, False), (1, True)):
+        answer["top"] = {"usage": {"prompt_tokens": 9, "completion_tokens": counted, "total_tokens": 9 + counted}}
+        assert bool(found("entries.are_no_more_than_tokens", answer)) is wrong
+
+
+def test_control_tokens_that_spell_nothing_are_not_compared() -> None:
+    nothing = {"token": "", "bytes": []}
+    top = [{**nothing, "logprob": -0.1}, {**nothing, "logprob": -3.0}, *entry("x", 0, ("Hi", -4.0))["top_logprobs"]]
+    answer = spec("Hi", given(HI, entry("", -0.1, top_logprobs=top)), top_logprobs=3)
+    for name in ("are_distinct", "agree_on_the_chosen", "are_the_likeliest"):
+        assert not found(f"top.{name}", answer)
+    answer = spec("Hi", given(entry("Hi", -0.2, top_logprobs=[*top, *top[2:]])), top_logprobs=4)
+    assert found("top.are_distinct", answer)
 
 
 CALL = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": "{}"}}

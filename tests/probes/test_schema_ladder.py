@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import jsonschema_rs
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from conformance import rules
 from conformance.dialects import loader as dialects
 from conformance.dialects.model import Dialect
 from conformance.probes import load
@@ -21,10 +23,12 @@ from conformance.reference import schemas
 from conformance.reference.endpoint import Endpoint
 from conformance.reference.schemas import Caps
 from conformance.reporting.model import Observation
+from conformance.suite.judging import judge_evidence
 from conformance.suite.observations import observe
 from conformance.transport.courier import Courier
 from conformance.transport.memory import MemoryTransport
 from conformance.wire import strict_json
+from conformance.wire.exchange import End, Exchange, Request
 from conformance.wire.facts import Facts
 from conformance.wire.traces import Relation
 
@@ -207,3 +211,82 @@ def test_marks_say_axis_and_value() -> None:
     assert {mark.about for mark in courier.marks if mark.relation is Relation.CONTRAST} == {
         "/response_format/json_schema/schema"
     }
+
+
+class Failing:
+    """The reference endpoint, but what has a request body that `hits` ends in the given way."""
+
+    def __init__(self, hits: Callable[[bytes], bool], **ending: Any) -> None:
+        self.inner = MemoryTransport(Endpoint(dialects.load("aurous")).respond)
+        self.hits, self.ending = hits, ending
+        self.now, self.wait, self.close = self.inner.now, self.inner.wait, self.inner.close
+
+    def send(self, request: Request) -> Exchange:
+        answer = self.inner.send(request)
+        return replace(answer, **self.ending) if self.hits(request.body or b"") else answer
+
+
+def verdicts(transport: Failing, probe: str = "schema_depth") -> tuple[Courier, dict[str, str]]:
+    """What a probe's exchanges come to: `found` or `held` by the last word of each row that says something."""
+    dialect = dialects.load("aurous")
+    courier = Courier(transport)
+    play(PROBES[probe], Base(dialect, FACTS, "reference-1", Effort.STANDARD, dialect.capabilities), courier)
+    every = [rule for name, rule in rules.load().items() if name.startswith("structured_output.limits.")]
+    judged = judge_evidence(courier.exchanges, courier.marks, dialect, every)[1]
+    said = {item.requirement.rpartition(".")[2]: "held" for item in judged if item.held}
+    said |= {item.requirement.rpartition(".")[2]: "found" for item in judged if item.findings}
+    return courier, said
+
+
+def deep(body: bytes) -> bool:
+    return body.count(b'"items"') > 1000
+
+
+def test_silence_is_met_twice_then_a_plain_request_and_then_the_probe_ends() -> None:
+    courier, said = verdicts(Failing(deep, status=None, body=b"", headers=(), pieces=(), end=End.TIMEOUT))
+    endings = [item.end for item in courier.exchanges]
+    assert endings.count(End.TIMEOUT) == 2
+    assert endings[-1] is End.COMPLETE
+    assert said["get_an_answer"] == "found"
+    assert said["next_request_works"] == "held"
+
+
+def test_an_endpoint_that_is_gone_is_left_alone() -> None:
+    gone: list[bool] = []
+
+    def hits(body: bytes) -> bool:
+        gone.append(deep(body) or bool(gone and gone[-1]))
+        return gone[-1]
+
+    courier, said = verdicts(Failing(hits, status=None, body=b"", headers=(), pieces=(), end=End.NOT_SENT))
+    assert sum(gone) <= 8
+    assert "found" not in said.values(), "nothing succeeded afterwards: it may be the network"
+    assert len(courier.exchanges) <= REACH[Effort.STANDARD].requests + sum(gone)
+
+
+def test_what_stands_in_front_is_told_apart() -> None:
+    proxy = Failing(lambda body: len(body) > 9000, status=413, body=b"<html>", headers=(("content-type", "text/html"),))
+    courier, said = verdicts(proxy, "schema_size")
+    assert "found" not in said.values()
+    assert "too_large_is_named" not in said, "the endpoint's own cap was not reached"
+    found = observe(courier.exchanges, courier.marks, dialects.load("aurous"))
+    assert {seen.id.split(".")[1] for seen in found} == {"size_cap", "proxy_cap"}
+    assert all(not seen.exact for seen in found)
+
+
+def test_a_model_that_cannot_hold_the_schema_shows_no_cap() -> None:
+    body = strict_json.dump({"error": {"message": "maximum context length is 2048 tokens", "code": "x", "param": None}})
+    courier, said = verdicts(Failing(lambda body: len(body) > 9000, status=400, body=body), "schema_size")
+    assert "found" not in said.values()
+    assert "too_large_is_named" not in said
+    assert len(courier.exchanges) < 20
+
+
+@pytest.mark.parametrize("form", ["json_schema", "response_format"])
+def test_an_endpoint_without_schemas_is_asked_little(form: str) -> None:
+    body = strict_json.dump(
+        {"error": {"message": "not supported", "code": "invalid_format", "param": "response_format"}}
+    )
+    courier, said = verdicts(Failing(lambda sent: form.encode() in sent, status=400, body=body))
+    assert len(courier.exchanges) <= 4
+    assert "found" not in said.values()

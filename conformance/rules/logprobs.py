@@ -8,7 +8,7 @@ from conformance.rules.base import NOT_APPLICABLE, Reason, Terms, Vacuous, Verdi
 from conformance.rules.calls import chat_of, choices_of
 from conformance.rules.checks import undoubtedly_valid
 from conformance.rules.conditions import is_completion
-from conformance.rules.logprobs_view import SIDES, Piece, asks, content_of, pieces, whole
+from conformance.rules.logprobs_view import SIDES, Piece, asks, content_of, pieces, place_of, whole
 from conformance.rules.refusals import carries_error, declined, error_object, must_refuse
 from conformance.rules.stream_view import one_per_place
 from conformance.wire.answer import MISSING
@@ -230,7 +230,7 @@ def choices_have_entries(trace: Single, terms: Terms) -> Verdicts:
         yield Vacuous(Reason.MODEL_FREE, "no choice has text")
         return
     for choice in told:
-        of_choice = [piece for piece in pieces(exchange) if piece.index == choice.index]
+        of_choice = [piece for piece in pieces(exchange) if piece.index == place_of(choice)]
         if not of_choice or not all(map(_has_form, of_choice)):
             yield NOT_APPLICABLE
         elif not content_of(exchange, choice):

@@ -169,7 +169,7 @@ def _spelt(entry: Entry) -> str | None:
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError:
-        free = token.isascii() or "\ufffd" in token
+        free = token.isascii() or "\ufffd" in token or "\\x" in token
         return None if free else data.decode("utf-8", "replace")
 
 

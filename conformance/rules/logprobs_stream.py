@@ -19,6 +19,7 @@ from conformance.rules.logprobs_view import (
     is_wellformed,
     joined,
     pieces,
+    place_of,
     whole,
 )
 from conformance.rules.stream_view import tells_choices_apart
@@ -48,7 +49,7 @@ def _told(exchange: Exchange) -> Iterator[tuple[Choice, list[Piece]]]:
     """The choices whose content has entries somewhere, with their pieces in order."""
     for choice in choices_of(exchange):
         if choice.text and choice.finish_reason != "content_filter" and content_of(exchange, choice):
-            yield choice, [piece for piece in pieces(exchange) if piece.index == choice.index]
+            yield choice, [piece for piece in pieces(exchange) if piece.index == place_of(choice)]
 
 
 @rule("logprobs.stream.each_text_has_entries", on=Single, reads=_ASKED, when=_streams_entries)

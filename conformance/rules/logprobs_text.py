@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from conformance.rules.base import NOT_APPLICABLE, Finding, Reason, Terms, Vacuous, Verdicts, rule
 from conformance.rules.calls import chat_of, choices_of
+from conformance.rules.conditions import is_stream
 from conformance.rules.logprobs_view import (
     Entry,
     asks,
@@ -14,6 +16,7 @@ from conformance.rules.logprobs_view import (
     entries,
     joined,
     pieces,
+    place_of,
     whole,
 )
 from conformance.wire.answer import Choice
@@ -24,12 +27,16 @@ from conformance.wire.traces import Single
 _ASKED = (Facet.REQUEST, Facet.BODY)
 _BROKEN = Vacuous(Reason.TRANSPORT, "the answer broke off")
 _REPLACEMENT = "\ufffd"
+_SURROGATE = re.compile("[\ud800-\udfff]")
+"""Half of a pair: no bytes spell it."""
 
 
 def _spelt(exchange: Exchange) -> Iterator[tuple[Choice, tuple[Entry, ...]]]:
-    """The choices with entries for their content that can be put together; where they are of calls, others judge."""
+    """The choices with entries for a content that is text; where they are of calls or of no text, others judge."""
     for choice in choices_of(exchange):
         found = content_of(exchange, choice)
+        if not isinstance(choice.content, str) or _SURROGATE.search(choice.content):
+            continue
         filtered = choice.finish_reason == "content_filter" or (not choice.text and (choice.calls or choice.refusal))
         if found and not filtered and all(entry.token is not None for entry in found):
             yield choice, found
@@ -92,7 +99,9 @@ def bytes_join_beyond_ascii(trace: Single, terms: Terms) -> Verdicts:
 def _visible_tokens(exchange: Exchange) -> int | None:
     """The completion's tokens without those of hidden reasoning, where both are counted plausibly."""
     usage = exchange.answer.usage if exchange.answer is not None else None
-    if not isinstance(usage, dict) or not is_integer(usage.get("completion_tokens")):
+    if not isinstance(usage, dict) or not is_integer(usage.get("completion_tokens")) or usage["completion_tokens"] <= 0:
+        return None
+    if is_stream(exchange) and not chat_of(exchange).include_usage:
         return None
     details = usage.get("completion_tokens_details")
     hidden = details.get("reasoning_tokens") if isinstance(details, dict) else None
@@ -102,7 +111,7 @@ def _visible_tokens(exchange: Exchange) -> int | None:
 
 @rule("logprobs.entries.are_no_more_than_tokens", on=Single, reads=_ASKED, values=("usage",), when=asks_and_gets())
 def entries_are_no_more_than_tokens(trace: Single, terms: Terms) -> Verdicts:
-    """There are no more entries than tokens were generated, nor in any choice more than the token limit allows."""
+    """There are no more entries than tokens are counted, or where none are, than the token limit allows a choice."""
     exchange = trace.exchange
     found, limit = entries(exchange), chat_of(exchange).token_limit
     counted = None if terms.dialect.convention("usage.reasoning") == "separate" else _visible_tokens(exchange)
@@ -111,8 +120,10 @@ def entries_are_no_more_than_tokens(trace: Single, terms: Terms) -> Verdicts:
     # What several choices are counted as is a matter of usage: then each of them alone is held against the count.
     total = sum(map(len, found.values())) if len(choices_of(exchange)) == 1 else max(map(len, found.values()))
     last = next(reversed(found.values()))[-1]
-    if counted is not None and total > counted:
-        yield last.at("", f"at most {counted} entries, as many as tokens are counted", f"{total} entries")
+    if counted is not None:
+        if total > counted:
+            yield last.at("", f"at most {counted} entries, as many as tokens are counted", f"{total} entries")
+        return
     for items in found.values():
         if limit is not None and len(items) > max(limit, 1):
             yield items[-1].at("", f"at most {limit} entries, as the token limit says", f"{len(items)} entries")
@@ -166,5 +177,5 @@ def refusal_has_entries_of_its_own(trace: Single, terms: Terms) -> Verdicts:
 
 
 def _at_refusal(exchange: Exchange, choice: Choice, expected: str, observed: str) -> Finding:
-    last = [piece for piece in pieces(exchange) if piece.index == choice.index][-1]
+    last = [piece for piece in pieces(exchange) if piece.index == place_of(choice)][-1]
     return last.at("/refusal", expected, observed)

@@ -28,7 +28,10 @@ FLOOR = -9999.0
 
 @dataclass(frozen=True)
 class Piece:
-    """The log probabilities of a choice in the body, or in one chunk; `said` is its message or delta."""
+    """The log probabilities of a choice in the body, or in one chunk; `said` is its message or delta.
+
+    `index` is the choice's own in a stream, and its place in an unstreamed answer, which no wrong index confuses.
+    """
 
     exchange: Exchange
     index: int
@@ -147,7 +150,7 @@ def _pieces(exchange: Exchange) -> Iterator[Piece]:
             index, said = item.get("index"), item.get(key)
             yield Piece(
                 exchange,
-                index if is_integer(index) else place,
+                index if position >= 0 and is_integer(index) else place,
                 f"/choices/{place}",
                 None if position < 0 else position,
                 item.get("logprobs", MISSING),
@@ -158,8 +161,9 @@ def _pieces(exchange: Exchange) -> Iterator[Piece]:
 
 @lru_cache(maxsize=64)
 def pieces(exchange: Exchange) -> tuple[Piece, ...]:
-    """The pieces of a completion in their order; none where the answer holds no completion."""
-    return tuple(_pieces(exchange)) if exchange.answer is not None else ()
+    """The pieces of a completion in their order; none where there is no completion, or its bytes came to harm."""
+    harmed = exchange.events is not None and exchange.events.bad_utf8
+    return tuple(_pieces(exchange)) if exchange.answer is not None and not harmed else ()
 
 
 @lru_cache(maxsize=64)
@@ -188,7 +192,14 @@ def all_listed(exchange: Exchange) -> Iterator[Entry]:
 
 def content_of(exchange: Exchange, choice: Choice, side: str = "content") -> tuple[Entry, ...]:
     """The entries of one choice of the answer."""
-    return entries(exchange).get((choice.index, side), ()) if is_integer(choice.index) else ()
+    return entries(exchange).get((place_of(choice), side), ())
+
+
+def place_of(choice: Choice) -> int:
+    """What the pieces of a choice of the answer have as their index."""
+    if choice.raw is None and is_integer(choice.index):
+        return choice.index
+    return int(choice.pointer.rsplit("/", 1)[1])
 
 
 def is_wellformed(entry: Entry) -> bool:

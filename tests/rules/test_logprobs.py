@@ -170,6 +170,7 @@ def test_a_server_error_is_held_against_what_few_servers_know_only() -> None:
         ("bytes:\\xe2", [226], False),
         ("<0xE2>", [226], False),
         (" щ\ufffd", [32, 209, 137, 208], False),
+        (" щ\\xd0", [32, 209, 137, 208], False),
         ("é", [195, 169], False),
         ("Ġhi", [32, 104, 105], True),
         ("▁hi", [32, 104, 105], True),

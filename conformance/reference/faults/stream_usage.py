@@ -231,6 +231,7 @@ def prompt_differs(payloads: Payloads, context: Context) -> Payloads:
     at=Stage.CHUNKS,
     violates=["stream.parity.same_completion_tokens"],
     dialects=("openai",),
+    entails={"logprobs.entries.are_no_more_than_tokens": "there are more entries than tokens counted"},
     thread="https://github.com/vllm-project/vllm/pull/9357",
     condition="only if n is 2 or more",
 )
@@ -245,6 +246,7 @@ def n_partial(payloads: Payloads, context: Context) -> Payloads:
     at=Stage.CHUNKS,
     violates=["stream.parity.same_completion_tokens"],
     dialects=_EXTRA,
+    entails={"logprobs.entries.are_no_more_than_tokens": "there are more entries than tokens counted"},
     condition="only text that is not ASCII",
 )
 def counts_chunks(payloads: Payloads, context: Context) -> Payloads:

@@ -9,7 +9,8 @@ from typing import Any
 
 from conformance.reference.faults.call_edits import turning_down
 from conformance.reference.rewriting import is_stream, joined, with_body
-from conformance.reference.stages import Chosen, Completion, Context, ErrorReply, Refusal, Reply, Stage, Token, fault
+from conformance.reference.stages import Chosen, Completion, Context, ErrorReply, Refusal, Reply, Stage, fault
+from conformance.reference.tokens import tokens_of
 from conformance.wire.exchange import header_values
 from conformance.wire.strict_json import Json
 
@@ -113,7 +114,7 @@ def replacement_characters(completion: Completion, context: Context) -> Completi
         if chosen.content is None or not _BEYOND_BMP.search(chosen.content):
             return chosen
         data = _BEYOND_BMP.sub("\ufffd", chosen.content).encode()
-        return replace(chosen, tokens=tuple(Token(data[at : at + 3]) for at in range(0, len(data), 3)))
+        return replace(chosen, tokens=tokens_of(data[at : at + 3] for at in range(0, len(data), 3)))
 
     return replace(completion, choices=tuple(map(spoiled, completion.choices)))
 

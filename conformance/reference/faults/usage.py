@@ -161,6 +161,7 @@ _miscounting(
     "usage.completion_tokens.count_text",
     lambda completion, context: replace(completion, completion_tokens=1) if _many(context) else completion,
     "With many choices one token is counted.",
+    entails={"logprobs.entries.are_no_more_than_tokens": "there are more entries than tokens counted"},
     dialects=("openai",),
     condition="only if n is more than 1",
 )

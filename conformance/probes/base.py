@@ -70,6 +70,8 @@ class Base:
     """Directories with the user's own recorded requests, sent beside the shipped ones."""
     run_id: str = "run-in-memory"
     """Marks what this run stores: random in a run, so that nobody else's records are taken for its own."""
+    seed: int = 0
+    """Of draws that a scenario makes for itself."""
     second_key: bool = False
     """The run has the key of another project."""
 
@@ -102,6 +104,9 @@ class Session(Protocol):
 
     def wait(self, seconds: float) -> None:
         """Let time pass."""
+
+    def diverges(self, exchanges: Sequence[Exchange], stored_id: str) -> bool:
+        """Whether these calls show a violation, where the run judges on the way; else false."""
 
     def mark(self, exchange: Exchange, relation: Relation, group: str, role: str, about: str = "") -> None:
         """Write a mark into the evidence."""

@@ -14,12 +14,14 @@ from typing import Protocol
 from conformance.probes.base import Base, Probe
 from conformance.probes.plan import Item, Plan, plain_request
 from conformance.wire.exchange import Exchange, Request
-from conformance.wire.traces import Mark, Relation
+from conformance.wire.traces import Lifecycle, Mark, Relation, Trace
 
 CLOSING = 99
 """The ordinal of the control that is sent when everything else has been: a success after a failure."""
 GRACE = 5.0
 """Seconds that requests in flight get to end after an interruption."""
+Judge = Callable[[Trace], bool]
+"""Whether a trace violates something: scenarios that look for the shortest sequence ask it."""
 Progress = Callable[[int, int, str], None]
 """Hears: groups and scenarios done, how many there are, the area of the one just done."""
 
@@ -47,12 +49,13 @@ class Ended(Exception):
 class ScenarioSession:
     """A scenario's hands (`conformance.probes.base.Session`). Raises Ended from `send` when the run is over."""
 
-    def __init__(self, base: Base, sender: Sender, probe: Probe, abreast: int = 1) -> None:
-        """`abreast` is how many requests may be under way side by side."""
+    def __init__(self, base: Base, sender: Sender, probe: Probe, abreast: int = 1, judge: Judge | None = None) -> None:
+        """`abreast` is how many requests may be under way side by side; `judge` says what violates something."""
         self.base = base
         self._sender = sender
         self._probe = probe
         self._abreast = abreast
+        self._judge = judge
         self._serial = count()
 
     def send(self, request: Request, *, fresh: bool = False) -> Exchange:
@@ -72,6 +75,10 @@ class ScenarioSession:
     def wait(self, seconds: float) -> None:
         """Let time pass."""
         self._sender.wait(seconds)
+
+    def diverges(self, exchanges: Sequence[Exchange], stored_id: str) -> bool:
+        """As the run judges, where it does."""
+        return self._judge is not None and self._judge(Lifecycle(tuple(exchanges), stored_id))
 
     def mark(self, exchange: Exchange, relation: Relation, group: str, role: str, about: str = "") -> None:
         """Write a mark."""
@@ -96,12 +103,12 @@ def send_item(item: Item, sender: Sender) -> bool:
     return True
 
 
-def play(probe: Probe, base: Base, sender: Sender, abreast: int = 1) -> None:
+def play(probe: Probe, base: Base, sender: Sender, abreast: int = 1, judge: Judge | None = None) -> None:
     """Run one scenario until it is done or the run is over."""
     if probe.scenario is None:
         return
     try:
-        probe.scenario(ScenarioSession(base, sender, probe, abreast))
+        probe.scenario(ScenarioSession(base, sender, probe, abreast, judge))
     except Ended:
         return
 
@@ -153,7 +160,9 @@ def _finish(futures: Iterable[Future[None]]) -> None:
             future.result()
 
 
-def gather(plan: Plan, sender: Sender, *, concurrency: int, progress: Progress | None = None) -> list[str]:
+def gather(
+    plan: Plan, sender: Sender, *, concurrency: int, progress: Progress | None = None, judge: Judge | None = None
+) -> list[str]:
     """Send everything, `concurrency` groups at a time. The opening has been sent by preflight.
 
     Returns a sentence for each scenario that raised: a defect of ours, which ends that scenario and nothing else.
@@ -171,7 +180,7 @@ def gather(plan: Plan, sender: Sender, *, concurrency: int, progress: Progress |
 
     def scenario(probe: Probe) -> None:
         try:
-            play(probe, plan.base, sender, concurrency)
+            play(probe, plan.base, sender, concurrency, judge)
         except Exception as error:  # whatever it stumbled over, the other probes have their say
             defects.append(f"the probe {probe.name} raised {type(error).__name__}: a defect of this suite")
         tally.did(probe.area)

@@ -302,7 +302,7 @@ def make_plan(
             items += kept
     scenarios = [probe for probe in ready if probe.scenario is not None and touches(probe, ids)]
     made = Plan(
-        base,
+        replace(base, seed=seed),
         seed,
         tuple(items),
         tuple(probe for probe in scenarios if not probe.last),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from conformance.probes import build
 from conformance.probes.base import Session
@@ -41,6 +42,20 @@ class Story:
         self._shown: dict[str, Exchange] = {}
         self._before: dict[str, Exchange] = {}
         self._waited = 0.0
+        self.diverged: Callable[[], Exception] | None = None
+        """What is raised where the run judges, and finds, that a call was answered as no store may answer it."""
+
+    @property
+    def leftovers(self) -> list[str]:
+        """The ids of all records that were made and not deleted."""
+        return [record.id for record in self.ledger.records.values() if not record.deleted]
+
+    def begin_again(self) -> None:
+        """Delete what is there, and go on as if nothing had been."""
+        for name in self.leftovers:
+            self.session.send(Request("DELETE", path_of(name)), fresh=True)
+        self.ledger = Ledger(self.always)
+        self._changes, self._shown, self._before = [], {}, {}
 
     def request(self, body: dict[str, Json], **metadata: Json) -> Request:
         """A completion that asks to be stored under the story's tag."""
@@ -78,10 +93,13 @@ class Story:
         group = self.session.group("life")
         led = self._causes(stored_id) if causes is None else causes
         settled = [self._shown[stored_id]] if stored_id in self._shown else []
-        for exchange in {item.id: item for item in (*led, *settled, *tellings)}.values():
+        exchanges = list({item.id: item for item in (*led, *settled, *tellings)}.values())
+        for exchange in exchanges:
             call = call_of(exchange.request)
             role = call.kind.value if call is not None else Kind.CREATE.value
             self.session.mark(exchange, Relation.LIFECYCLE, group, role, stored_id)
+        if self.diverged is not None and self.session.diverges(exchanges, stored_id):
+            raise self.diverged()
 
     def poll(self, request: Request, done: Done) -> list[Exchange]:
         """Send until it is as it has to be, or the bound is over; all answers."""
@@ -101,9 +119,9 @@ class Story:
         before = [self._before[stored_id]] if stored_id in self._before else []
         if record is not None and record.updates:
             creation, *changes = self._causes(stored_id)
-            self.tell(found, stored_id, [creation, *before, *changes])
+            self.tell(found[-1:], stored_id, [creation, *before, *changes])
         else:
-            self.tell(found, stored_id)
+            self.tell(found[-1:], stored_id)
             if found[-1].is_success:
                 self._before[stored_id] = found[-1]
         return found[-1]
@@ -111,8 +129,10 @@ class Story:
     def messages(self, stored_id: str, **parameters: str | int) -> Exchange:
         """The messages of a record."""
         path = list_path(path_of(stored_id, "messages"), (), **parameters)
-        found = self.poll(build.get(path), lambda exchange: exchange.is_success)
-        self.tell(found, stored_id)
+        record = self.ledger.records.get(stored_id)
+        there = record is None or not record.deleted
+        found = self.poll(build.get(path), lambda exchange: exchange.is_success is there)
+        self.tell(found[-1:], stored_id)
         return found[-1]
 
     def update(self, stored_id: str, body: Json) -> Exchange:
@@ -146,7 +166,7 @@ class Story:
         self._note(exchange)
         self.tell([exchange], stored_id, led)
         found = self.poll(build.get(path_of(stored_id)), lambda item: not item.is_success)
-        self.tell(found, stored_id)
+        self.tell(found[-1:], stored_id)
         if found[-1].status == 404:
             self._shown[stored_id] = found[-1]
         return exchange
@@ -155,12 +175,12 @@ class Story:
         """Delete what is deleted."""
         self.tell([self.session.send(Request("DELETE", path_of(stored_id)), fresh=True)], stored_id)
 
-    def list(self, *pairs: tuple[str, str], tagged: bool = True, **parameters: str | int) -> Exchange:
+    def list(self, *pairs: tuple[str, str], tagged: bool = True, **parameters: Any) -> Exchange:
         """A list by the story's tag and more pairs, polled until all that match are there and nothing deleted is."""
         wanted = ((self.tag,) if tagged else ()) + pairs
         path = list_path(ROUTE, wanted, **parameters)
         found = self.poll(build.get(path), self._as_expected(query_of(path.partition("?")[2])))
-        self.tell(found)
+        self.tell(found[-1:])
         return found[-1]
 
     def _as_expected(self, query: Query) -> Done:
@@ -179,7 +199,7 @@ class Story:
         """All pages of the story's records, each after the last one's last entry; `between` runs after the first."""
         # What a list has shown has to be on the pages that follow.
         path = list_path(metadata=(self.tag,), limit=100)
-        seen = self.poll(build.get(path), self._as_expected(query_of(path.partition("?")[2])))
+        seen = self.poll(build.get(path), self._as_expected(query_of(path.partition("?")[2])))[-1:]
         after: str | None = None
         for number in range(len(self.ledger.records) + 3):
             path = list_path(metadata=(self.tag,), limit=limit, after=after, **parameters)
@@ -214,6 +234,5 @@ def story(session: Session, name: str) -> Iterator[Story]:
         yield told
     finally:
         if "delete" in (session.base.dialect.convention("storage.routes") or ()):
-            for record in told.ledger.records.values():
-                if not record.deleted:
-                    session.send(Request("DELETE", path_of(record.id)), fresh=True)
+            for name in told.leftovers:
+                session.send(Request("DELETE", path_of(name)), fresh=True)

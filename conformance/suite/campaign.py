@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import secrets
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol
@@ -26,12 +27,13 @@ from conformance.probes.preflight import Ready, preflight
 from conformance.rules.base import FoldRule, Rule, Terms, by_id
 from conformance.rules.judge import Judgement, judge
 from conformance.suite.judging import judge_evidence
+from conformance.suite.leftovers import deletions, leftovers
 from conformance.transport.base import Transport
 from conformance.transport.courier import Counts, Courier, Limits, Recorder
 from conformance.verdict.smallest import Smallest
 from conformance.wire.exchange import Exchange, Request
 from conformance.wire.facts import Facts
-from conformance.wire.traces import Mark, Relation, Trace
+from conformance.wire.traces import Lifecycle, Mark, Relation, Trace
 
 CONFIRMATIONS = {Effort.QUICK: 2, Effort.STANDARD: 3, Effort.THOROUGH: 3}
 """How often the smallest steps are sent again."""
@@ -195,9 +197,8 @@ class Campaign:
             known = [probe for probe in known if probe.name in self.settings.probes]
         if not (self.settings.has_key and self.settings.bad_keys):
             known = [probe for probe in known if not probe.last]
-        self._plan = make_plan(
-            known, self._ready.base, self.settings.seed, ids=self._ids(), opening=self._ready.opening
-        )
+        base = replace(self._ready.base, run_id=secrets.token_hex(8))
+        self._plan = make_plan(known, base, self.settings.seed, ids=self._ids(), opening=self._ready.opening)
         return self._plan
 
     def _ids(self) -> frozenset[str] | None:
@@ -216,11 +217,31 @@ class Campaign:
         plan = self._plan if self._plan is not None else self.plan()
         progress = self._listener.progress if self._listener is not None else None
         try:
-            found = gather(plan, self._courier, concurrency=self.settings.limits.concurrency, progress=progress)
+            found = gather(
+                plan,
+                self._courier,
+                concurrency=self.settings.limits.concurrency,
+                progress=progress,
+                judge=self._diverges(),
+            )
             self.defects.extend(found)
         except KeyboardInterrupt:
             self.interrupt()
             raise
+        finally:
+            self._leave_nothing()
+
+    def _diverges(self) -> Callable[[Trace], bool]:
+        """Whether a life of stored completions violates something, by the rules of the selection."""
+        chosen = by_id(rule_modules.load(), self._required())
+        judging = [rule for rule in chosen if isinstance(rule, Rule) and rule.on is Lifecycle]
+        terms = Terms(self.dialect, self.facts)
+        return lambda trace: any(judge(rule, trace, terms).findings for rule in judging)
+
+    def _leave_nothing(self) -> None:
+        """Delete what this run stored and nobody deleted: after a scenario that broke off, or an interruption."""
+        for request in deletions(leftovers(self.exchanges, self.dialect)):
+            self._courier.send(request, fresh=True, lane="storage")
 
     def interrupt(self) -> None:
         """Send nothing more."""

@@ -84,7 +84,7 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError("conformance sends side by side itself (--concurrency): run it without xdist")
     launch = _launch(config)
     values = {option.key: getattr(config.option, f"conformance_{option.key}") for option in OPTIONS}
-    given = {key: value for key, value in values.items() if value not in (None, [], False)}
+    given = {key: value for key, value in values.items() if value is not None and value is not False and value != []}
     try:
         options = launch.options if launch else only_run(given, tuple(config.option.conformance_requirement))
         config.stash[_RUN] = Certification(options)

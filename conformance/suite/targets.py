@@ -88,7 +88,7 @@ def flags(given: Mapping[str, Any]) -> list[str]:
     made: list[str] = []
     for option in OPTIONS:
         value = given.get(option.key)
-        if value in (None, (), [], False) or option.key in (*SHARED, "config", "target", "no_progress"):
+        if value is None or value is False or value == () or option.key in (*SHARED, "config", "target", "no_progress"):
             continue
         if option.kind == "flag":
             made.append(option.name)

@@ -113,3 +113,15 @@ def test_our_own_trouble_is_an_error_and_no_failure(tmp_path):
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     assert report["outcome"] == "incomplete"
     assert next(row for row in report["requirements"] if row["id"] == "sse.encoding.is_utf8")["verdict"] == "error"
+
+
+def test_what_is_known_is_expected_to_fail(tmp_path):
+    entry = {"requirement": "response.id.is_text", "reason": "known", "owner": "ana", "expires": "2999-12-31"}
+    (tmp_path / "w.yaml").write_text(json.dumps({"waivers": [entry]}))
+    (tmp_path / "c.yaml").write_text("waivers: w.yaml\nfault: [ro-id-empty]\nseed: 3\n")
+    done = suite(tmp_path, "--conformance-config", "c.yaml", "--seed", "0", "--requirement", "response", "-rx")
+    assert done.returncode == 0, done.stdout
+    assert "1 xfailed" in done.stdout
+    assert "until 2999-12-31: known (ana)" in done.stdout
+    assert "waivers: 1 used" in done.stdout
+    assert json.loads((tmp_path / "out" / "report.json").read_text())["run"]["seed"] == 0

@@ -40,6 +40,7 @@ def test_a_budget_that_cannot_be_split_is_refused():
 
 def test_a_command_line_holds_what_was_given_and_the_share():
     given = {
+        "seed": 0,
         "effort": "quick",
         "header": ("X: 1", "-Y: 2"),
         "strict": True,
@@ -55,6 +56,7 @@ def test_a_command_line_holds_what_was_given_and_the_share():
     assert "--header=-Y: 2" in words
     assert "--require-all" in words
     assert "--rate=1.5" in words
+    assert "--seed=0" in words
     assert "--max-requests=10" in words
     assert not any(word.startswith("--max-tokens-total") for word in words)
     assert "--report=r/a" in words

@@ -6,11 +6,16 @@ from collections.abc import Iterator
 
 from conformance.probes import build
 from conformance.probes.base import Base, Effort, Group, Probe, register
-from conformance.probes.structured_bodies import JSON_MODE, RICH, TEXT, is_checked, rich, schema_format
+from conformance.probes.structured_bodies import JSON_MODE, LONG_NAME, RICH, TEXT, is_checked, rich, schema_format
 from conformance.wire.strict_json import Json
 
 _CITY = build.record({"city": TEXT})
 _INNER = "/response_format/json_schema"
+
+
+def _form(schema: Json = RICH, name: Json = LONG_NAME, **fields: Json) -> dict[str, Json]:
+    """The control's format with something changed."""
+    return schema_format(schema, name, **fields)
 
 
 def _formats() -> Iterator[Json]:
@@ -27,22 +32,22 @@ def _formats() -> Iterator[Json]:
 def _shapes(base: Base) -> Iterator[tuple[Json, str]]:
     """(format, the place that is wrong), the most telling first."""
     yield {"type": "json_schema"}, _INNER
-    yield schema_format(_CITY, name=...), f"{_INNER}/name"
-    yield schema_format([]), f"{_INNER}/schema"
+    yield _form(name=...), f"{_INNER}/name"
+    yield _form([]), f"{_INNER}/schema"
     pattern, longest = (base.dialect.limit(f"json_schema_name.{key}") for key in ("pattern", "max_length"))
     if pattern is not None:
-        yield from ((schema_format(_CITY, name=name), f"{_INNER}/name") for name in ("my schema", "a.b", "größe"))
+        yield from ((_form(name=name), f"{_INNER}/name") for name in ("my schema", "a.b", "größe"))
     if isinstance(longest, int):
-        yield schema_format(_CITY, name="n" * (longest + 1)), f"{_INNER}/name"
+        yield _form(name="n" * (longest + 1)), f"{_INNER}/name"
     if is_checked(base):
-        yield schema_format(_CITY, strict="true"), f"{_INNER}/strict"
-        yield schema_format(_CITY, strict=1), f"{_INNER}/strict"
-        yield schema_format(_CITY, description=5), f"{_INNER}/description"
-    yield schema_format(_CITY, name=""), f"{_INNER}/name"
-    yield schema_format(_CITY, name=5), f"{_INNER}/name"
+        yield _form(strict="true"), f"{_INNER}/strict"
+        yield _form(strict=1), f"{_INNER}/strict"
+        yield _form(description=5), f"{_INNER}/description"
+    yield _form(name=""), f"{_INNER}/name"
+    yield _form(name=5), f"{_INNER}/name"
     yield {"type": "json_schema", "json_schema": "city"}, _INNER
     yield {"type": "json_schema", "json_schema": []}, _INNER
-    yield schema_format("city"), f"{_INNER}/schema"
+    yield _form("city"), f"{_INNER}/schema"
 
 
 def _invalid() -> Iterator[Json]:
@@ -108,12 +113,12 @@ def _table(base: Base) -> Iterator[Group]:
     if is_checked(base):
         schemas += [*_lax()]
     for schema in schemas:
-        variant = {**control, "response_format": schema_format(schema)}
+        variant = {**control, "response_format": _form(schema)}
         yield build.contrast(control, variant, f"{_INNER}/schema", refused=True)
     if not few:
         for schema in ({"type": "foo"}, {**RICH, "type": "strnig"}):
-            variant = {**control, "response_format": schema_format(schema, strict=...)}
-            yield build.contrast(control, variant, f"{_INNER}/schema", refused=True)
+            variant = {**control, "response_format": _form(schema, strict=...)}
+            yield build.contrast(control, variant, _INNER, refused=True)
 
 
 register(

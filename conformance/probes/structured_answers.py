@@ -72,7 +72,6 @@ def _must_work(base: Base) -> Iterator[Group]:
         code = {"type": "string", "maxLength": 4}
         loosely = {**opened(_LIST), "properties": {**opened(_LIST)["properties"], "code": code}}
         yield build.single(asking(base, loosely, PROSE))
-        yield build.single(asking(base, _LIST, PROSE))
     else:
         yield build.single(asking(base, _LIST, PROSE))
 

@@ -222,7 +222,10 @@ def too_long_name_is_refused(trace: Single, terms: Terms) -> Verdicts:
     "structured_output.name.longest_is_accepted",
     on=Single,
     reads=JUDGED,
-    when=lambda trace, terms: some_declared(is_sound)(trace, terms) and _length(trace.exchange, terms) == 0,
+    when=lambda trace, terms: (
+        some_declared(lambda found: is_sound(found) and is_plain(found["schema"]))(trace, terms)
+        and _length(trace.exchange, terms) == 0
+    ),
 )
 def longest_name_is_accepted(trace: Single, terms: Terms) -> Verdicts:
     """A name of exactly the documented length is taken."""

@@ -37,6 +37,9 @@ def strict_answer_is_json(trace: Single, terms: Terms) -> Verdicts:
 
 def _judge(exchange: Exchange, schema: Json, expected: str, keeps: Callable[[Json, Json], Verdict]) -> Verdicts:
     """Judge every complete answer that is JSON by one family of keywords; silent where none can be judged."""
+    if families.contradicts_itself(schema):
+        yield Vacuous(Reason.MODEL_FREE, "no value satisfies the schema")
+        return
     judged = False
     for choice in texts(exchange):
         if not isinstance(choice, Choice):
@@ -141,7 +144,7 @@ def loose_answer_satisfies_the_schema(trace: Single, terms: Terms) -> Verdicts:
         elif document is not None and not document.ok:
             yield at_choice(exchange, choice, "JSON alone", f"{show(choice.text, 80)}: {document.error}")
         elif document is not None:
-            fits = valid(schema, document.value)
+            fits = None if families.contradicts_itself(schema) else valid(schema, document.value)
             judged = judged or fits is not None
             if fits is False:
                 why = f"{complaint(schema, document.value)}, in {show(choice.text, 120)}"

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from conformance.rules.schema_check import complaint, valid, well_formed
 from conformance.wire import strict_json
-from conformance.wire.strict_json import Json
+from conformance.wire.strict_json import Json, is_number
 
 STRUCTURE = frozenset({"type", "required", "additionalProperties", "enum", "const", "anyOf", "$ref", "$defs"})
 PATTERNS = frozenset({"pattern"})
@@ -64,6 +64,29 @@ def uses(schema: Json, words: frozenset[str]) -> bool:
     """One of these keywords stands where weakening keeps it."""
     weak, bare = weakened(schema, words), weakened(schema, frozenset())
     return not strict_json.equal(weak, bare)
+
+
+def contradicts_itself(schema: Json, depth: int = 0) -> bool:
+    """No value can satisfy some part of the schema, as far as that is plain to see: nobody can be asked for one."""
+    if not isinstance(schema, dict) or depth > _DEEPEST:
+        return schema is False
+    properties, required, least, most = (schema.get(key) for key in ("properties", "required", "minimum", "maximum"))
+    known = properties if isinstance(properties, dict) else {}
+    closed = schema.get("additionalProperties") is False and "patternProperties" not in schema
+    if closed and isinstance(required, list) and not set(map(str, required)) <= known.keys():
+        return True
+    if schema.get("enum") == [] or (is_number(least) and is_number(most) and least > most):
+        return True
+    if is_number(low := schema.get("minItems")) and is_number(high := schema.get("maxItems")) and low > high:
+        return True
+    below: list[Json] = list(known.values())
+    for word in ("$defs", "definitions"):
+        below += schema[word].values() if isinstance(schema.get(word), dict) else ()
+    for word in ("anyOf", "oneOf", "allOf"):
+        below += schema[word] if isinstance(schema.get(word), list) else ()
+    if isinstance(schema.get("items"), dict):
+        below.append(schema["items"])
+    return any(contradicts_itself(item, depth + 1) for item in below)
 
 
 Verdict = tuple[bool | None, str]

@@ -21,6 +21,7 @@ from conformance.rules.schema_check import resolved, valid
 from conformance.rules.structured_families import (
     BOUNDS,
     PATTERNS,
+    contradicts_itself,
     family,
     formats,
     fractions_for_integers,
@@ -121,6 +122,23 @@ def test_families_are_told_apart() -> None:
     assert rest(length, {"city": "Rome"})[0] is False
     assert rest(length, {"city": 5})[0] is None
     assert structure(length, {"city": "Rome"})[0] is True
+
+
+@pytest.mark.parametrize(
+    ("schema", "impossible"),
+    [
+        (CITY, False),
+        ({**CITY, "properties": {}}, True),
+        ({**CITY, "properties": {}, "patternProperties": {"^c": {}}}, False),
+        (one({"anyOf": [{"type": "string"}, {"minimum": 3, "maximum": 2}]}), True),
+        (one({"type": "array", "items": {"type": "array", "minItems": 3, "maxItems": 2}}), True),
+        (one({"enum": []}), True),
+        (one({"minimum": 2, "maximum": 2}), False),
+    ],
+)
+def test_nobody_is_asked_for_the_impossible(schema: Any, impossible: bool) -> None:
+    assert contradicts_itself(schema) is impossible
+    assert not impossible or said("strict.answer_satisfies_the_schema", schema, "5").findings == ()
 
 
 @pytest.mark.parametrize(

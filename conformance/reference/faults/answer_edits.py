@@ -18,7 +18,7 @@ from conformance.wire import strict_json
 from conformance.wire.strict_json import Json
 
 _DEEPEST = 40
-_SPOILED: tuple[Json, ...] = (12345.5, "wrong", True, {"wrong": 1})
+_SPOILED: tuple[Json, ...] = ({"wrong": 1}, "wrong", True, 12345.5)
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ def json_spaced(completion: Completion, context: Context) -> Completion:
     def spaced(text: str) -> str | None:
         document = strict_json.parse(text)
         made = json.dumps(document.value, indent=2, ensure_ascii=False) + "\n" if document.ok else text
-        return made if len(tokens.split(made)) <= (chat.token_limit or 0) else None
+        return made if chat.token_limit is None or len(tokens.split(made)) <= chat.token_limit else None
 
     return retold(completion, spaced)
 

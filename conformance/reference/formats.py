@@ -85,7 +85,11 @@ def _name(context: Context, declared: dict[str, Json], place: str) -> Iterator[R
 
 def _schema(context: Context, schema: dict[str, Json], *, strict: bool) -> Iterator[Refusal]:
     yield from schema_caps.refuse(context, schema, context.caps)
-    wrong = schemas.invalid(schema, strict_json.DEEPEST)
+    stray = next(schemas.strays(schema), None)
+    if stray:
+        text = f"The schema is no JSON Schema: {stray[1]}."
+        yield Refusal("invalid_schema", f"json_schema.reference.{stray[0]}", text, _PLACE)
+    wrong = None if stray else schemas.invalid(schema, strict_json.DEEPEST)
     if wrong:
         yield Refusal("invalid_schema", "json_schema.schema.invalid", f"The schema is no JSON Schema: {wrong}.", _PLACE)
     if not strict or context.dialect.convention("strict.response_format") != "checked":

@@ -172,11 +172,38 @@ def _wrong_keyword(word: str, value: Json, root: Json) -> str | None:
     elif word == "$ref":
         if not isinstance(value, str):
             return "'$ref' is no string"
-        if not value.startswith("#"):
-            return "'$ref' leads out of the schema"
-        if resolve(root, value) is None:
-            return "'$ref' leads nowhere"
+        wrong = astray(root, value)
+        return wrong[1] if wrong else None
     return None
+
+
+def astray(root: Json, reference: str) -> tuple[str, str] | None:
+    """How a reference goes astray: `remote`, `dangling` or `cycle`, and a short clause; None where it does not.
+
+    A cycle is a chain of references that comes back without passing a property or an item.
+    """
+    seen: set[str] = set()
+    while True:
+        if not reference.startswith("#"):
+            return "remote", "'$ref' leads out of the schema"
+        if reference in seen:
+            return "cycle", "'$ref' leads in a circle"
+        seen.add(reference)
+        target = resolve(root, reference)
+        if target is None:
+            return "dangling", "'$ref' leads nowhere"
+        if not isinstance(target, dict) or not isinstance(target.get("$ref"), str):
+            return None
+        reference = target["$ref"]
+
+
+def strays(root: Json) -> Iterator[tuple[str, str]]:
+    """Every reference that goes astray: the kind, and a clause with the place."""
+    for node in walk(root):
+        reference = node.schema.get("$ref") if isinstance(node.schema, dict) else None
+        wrong = astray(root, reference) if isinstance(reference, str) else None
+        if wrong:
+            yield wrong[0], f"{wrong[1]} at {node.pointer or 'the root'}"
 
 
 def _is_finite(value: Json) -> bool:

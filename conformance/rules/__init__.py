@@ -20,6 +20,8 @@ _NOT_AREAS = frozenset(
         "schema_check",
         "schema_refusals",
         "schema_size",
+        "structured_families",
+        "structured_view",
         "tool_entries",
         "tool_history",
         "tool_markup",

@@ -57,15 +57,19 @@ def _loops(schema: Mapping[str, Json]) -> bool:
         if reference in seen:
             return True
         seen.add(reference)
-        current = _resolve(schema, reference)
+        current = resolved(schema, reference)
     return False
 
 
-def _resolve(schema: Json, reference: str) -> Json:
+def resolved(schema: Json, reference: str) -> Json:
+    """What a reference by JSON pointer leads to, or None where it leads nowhere."""
     found = schema
     for token in reference.lstrip("#").split("/")[1:]:
         key = token.replace("~1", "/").replace("~0", "~")
-        found = found.get(key) if isinstance(found, dict) else None
+        if isinstance(found, list):
+            found = found[int(key)] if key.isdecimal() and int(key) < len(found) else None
+        else:
+            found = found.get(key) if isinstance(found, dict) else None
     return found
 
 
@@ -112,6 +116,22 @@ def valid(schema: Json, value: Json) -> bool | None:
             return True
         return None if slow.is_valid(value) else False
     except Exception:  # a pattern or number that one library cannot handle
+        return None
+
+
+def well_formed(schema: Json, value: Json) -> bool | None:
+    """Whether the strings in the value have the formats that the schema asserts; None where that is uncertain.
+
+    Only formats that both libraries check count against a value.
+    """
+    if max(_depth(schema), _depth(value)) > _DEEPEST or not _readable(schema):
+        return None
+    try:
+        if jsonschema_rs.Draft202012Validator(schema, validate_formats=True).is_valid(value):
+            return True
+        checker = jsonschema.Draft202012Validator.FORMAT_CHECKER
+        return None if jsonschema.Draft202012Validator(schema, format_checker=checker).is_valid(value) else False
+    except Exception:  # as above: each library has its own errors
         return None
 
 

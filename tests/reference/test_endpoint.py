@@ -235,6 +235,18 @@ PROBES = [
 ]
 
 
+BOUNDED = {
+    "name": "a",
+    "strict": True,
+    "schema": {
+        "type": "object",
+        "properties": {"hex": {"type": "string", "pattern": "^#[0-9]{6}$"}, "n": {"type": "integer", "maximum": 3}},
+        "required": ["hex", "n"],
+        "additionalProperties": False,
+    },
+}
+
+
 def vary_check(names: list[str], name: str, mind: str = "obedient") -> None:
     endpoint = make(name, variations=tuple(VARIATIONS[item] for item in names), mind=mind)
     for request in PROBES:
@@ -335,6 +347,8 @@ def test_each_variation_shows(varied: str) -> None:
         chat("Repeat exactly: 日本 😀", logprobs=True),
         chat("Repeat exactly: 日本 😀", logprobs=True, stream=True),
         chat("What is the weather in Paris?", tools=[tool()], logprobs=True),
+        chat('Repeat exactly: {"json": "é"}', response_format={"type": "json_object"}),
+        chat("Hi", response_format={"type": "json_schema", "json_schema": BOUNDED}),
     ]
     for name in found.dialects or DIALECTS:
         plain, changed = make(name), make(name, variations=(found,))

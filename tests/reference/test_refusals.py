@@ -394,7 +394,23 @@ CASES: list[tuple[str, str, Request, str | None]] = [
     ("json_schema.schema.missing", "openai", schemed(None), "response_format.json_schema.schema"),
     ("json_schema.schema.type", "openai", schemed([]), "response_format"),
     ("json_schema.schema.invalid", "aurous", schemed({"type": "foo"}), "response_format"),
-    ("json_schema.schema.invalid", "aurous", schemed({"$ref": "https://x.example/schema"}), "response_format"),
+    ("json_schema.reference.remote", "aurous", schemed({"$ref": "https://x.example/schema"}), "response_format"),
+    (
+        "json_schema.reference.dangling",
+        "openai",
+        schemed({"properties": {"a": {"$ref": "#/$defs/x"}}}),
+        "response_format",
+    ),
+    *[
+        ("json_schema.reference.cycle", "xerotier", schemed({**schema, "type": "object"}), "response_format")
+        for schema in (
+            {"$ref": "#"},
+            {
+                "$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}},
+                "properties": {"a": {"$ref": "#/$defs/a"}},
+            },
+        )
+    ],
     *[
         ("json_schema.strict.root", "openai", schemed(value, strict=True), "response_format")
         for value in ({"type": "array", "items": {}}, {"type": "string"}, {"anyOf": [PARAMETERS]})

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 from typing import Any
 
+from conformance.reference.faults.answer_edits import dumped
 from conformance.reference.headers import token
 from conformance.reference.rewriting import choices, messages, with_json
 from conformance.reference.stages import Chosen, Completion, Context, Reply, Stage, Token, ToolCall, variation
@@ -271,7 +273,9 @@ def content_filter(completion: Completion, context: Context) -> Completion:
 def refusal_message(completion: Completion, context: Context) -> Completion:
     """Some structured answers are refusals: text in `refusal`, content null."""
     demand = ChatRequest(context.demand)
-    if demand.format_type != "json_schema" or context.random("refusal").random() >= 0.3:
+    # The same in both modes: what is asked decides, not how the answer is delivered.
+    asked = dumped([demand.messages, demand.body.get("response_format")])
+    if demand.format_type != "json_schema" or random.Random(asked).random() >= 0.3:
         return completion
     text = "I cannot help with that."
     longer = 0

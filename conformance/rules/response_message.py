@@ -5,6 +5,7 @@ from __future__ import annotations
 from conformance.rules.base import Reason, Terms, Vacuous, Verdicts, at_body, at_chunk, rule
 from conformance.rules.conditions import COMPLETION, UNSTREAMED
 from conformance.rules.response import BODY, KEYS, choices_in, holds_choices, messages_in, shown
+from conformance.rules.thoughts import opens_with_a_thought
 from conformance.wire.exchange import Exchange
 from conformance.wire.strict_json import kind, show, strings
 from conformance.wire.traces import Single
@@ -90,6 +91,18 @@ def content_has_no_end_marker(trace: Single, terms: Terms) -> Verdicts:
                 yield at_chunk(exchange, choice.chunk, "/choices/0/delta/content", "no marker", shown)
             else:
                 yield at_body(exchange, f"{choice.pointer}/message/content", "no marker", shown)
+
+
+@rule("response.reasoning.is_not_in_the_content", on=Single, reads=BODY, values=("content",), when=_has_message)
+def reasoning_is_not_in_the_content(trace: Single, terms: Terms) -> Verdicts:
+    """No text begins with a mark by which models open their reasoning, unless the request holds it too."""
+    found = [(pointer, message.get("content")) for pointer, message in messages_in(trace.exchange)]
+    texts = [(pointer, text) for pointer, text in found if isinstance(text, str) and text]
+    if not texts:
+        yield Vacuous(Reason.MODEL_FREE, "no text")
+    for pointer, text in texts:
+        if opens_with_a_thought(trace.exchange, text):
+            yield at_body(trace.exchange, f"{pointer}/content", "the answer alone", show(text[:60]))
 
 
 @rule("response.refusal.key_is_present", on=Single, reads=KEYS, when=_has_message)

@@ -19,6 +19,7 @@ from conformance.rules.stream_view import (
     one_per_place,
     tells_choices_apart,
 )
+from conformance.rules.thoughts import opens_with_a_thought
 from conformance.wire.deltas import Irregular, StreamedChoice
 from conformance.wire.exchange import Exchange, Facet
 from conformance.wire.strict_json import show
@@ -26,7 +27,6 @@ from conformance.wire.traces import Single
 
 _BODY = {Facet.BODY}
 _KEYS = {Facet.BODY, Facet.KEYS_COMPLETE}
-_THINKING = ("<think>", "<thinking>", "<|channel|>analysis", "[THINK]")
 _CUMULATIVE_PIECES, _CUMULATIVE_LENGTH = 5, 20
 
 
@@ -211,11 +211,9 @@ def index_begins_at_zero(trace: Single, terms: Terms) -> Verdicts:
 @rule("stream.reasoning.is_not_in_the_content", on=Single, reads=_BODY, when=tells_choices_apart)
 def reasoning_is_not_in_the_content(trace: Single, terms: Terms) -> Verdicts:
     """The text does not begin with a mark by which models open their reasoning, unless the request holds it too."""
-    said = trace.exchange.request.body or b""
     for choice in _choices(trace):
-        text = (choice.content or "").lstrip()
-        for mark in _THINKING:
-            if text.startswith(mark) and mark.encode() not in said:
-                where = "/choices/0/delta/content"
-                yield at_chunk(trace.exchange, choice.chunks[0], where, "the answer alone", show(text[:60]))
-                return
+        text = choice.content or ""
+        if opens_with_a_thought(trace.exchange, text):
+            where = "/choices/0/delta/content"
+            yield at_chunk(trace.exchange, choice.chunks[0], where, "the answer alone", show(text[:60]))
+            return

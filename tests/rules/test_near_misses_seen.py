@@ -224,3 +224,19 @@ def test_a_refusal_says_itself_that_there_is_no_such_model(status: int, message:
 )
 def test_a_code_that_repeats_the_type_says_nothing(kind: str, code: str, verdict: str) -> None:
     assert said("errors.code.is_no_type", {"status": 429, "error": {"type": kind, "code": code}}) == verdict
+
+
+@pytest.mark.parametrize(
+    ("prompt", "text", "verdict"),
+    [
+        ("Hi", "<think>\nThe user greets.\n</think>\n\nHello.", "found"),
+        ("Hi", "\n<think>\n</think>Hello.", "found"),
+        ("Hi", "Write <think> before a thought.", "held"),
+        ("Which tag comes before a thought, <think> or <b>?", "<think>", "held"),
+        ("Hi", "", "model_free"),
+        ("Hi", [{"type": "text", "text": "<think>"}], "model_free"),
+    ],
+)
+def test_thoughts_in_the_text_are_those_that_nobody_asked_for(prompt: str, text: Any, verdict: str) -> None:
+    spec = {"request": {"messages": [{"role": "user", "content": prompt}]}, "message": {"content": text}}
+    assert said("response.reasoning.is_not_in_the_content", spec) == verdict

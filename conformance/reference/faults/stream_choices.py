@@ -230,8 +230,8 @@ def content_cumulative(payloads: Payloads, context: Context) -> Payloads:
 @fault(
     "sd-thinking-in-content",
     at=Stage.COMPLETION,
-    violates=["stream.reasoning.is_not_in_the_content"],
-    dialects=("aurous",),
+    violates=["stream.reasoning.is_not_in_the_content", "response.reasoning.is_not_in_the_content"],
+    dialects=("openai", "aurous"),
     condition="only free text",
 )
 def thinking_in_content(completion: Completion, context: Context) -> Completion:

@@ -71,7 +71,11 @@ def _usages(plain: dict[str, Any], streamed: dict[str, Any], **request: Any) -> 
     ("plain", "streamed", "verdict"),
     [
         ({**_USAGE, "latency": {"ms": 3}}, _USAGE, "held"),
-        ({**_USAGE, "prompt_tokens_details": {"cached_tokens": 0, "video_tokens": 0}},) * 2 + ("held",),
+        (
+            {**_USAGE, "prompt_tokens_details": {"cached_tokens": 0, "video_tokens": 0}},
+            {**_USAGE, "prompt_tokens_details": {"cached_tokens": 0}},
+            "held",
+        ),
         ({**_USAGE, "prompt_tokens_details": {"cached_tokens": 0}}, _USAGE, "found"),
         (
             {**_USAGE, "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0}},

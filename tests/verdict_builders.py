@@ -11,6 +11,7 @@ from conformance.wire.exchange import Exchange, Request
 from conformance.wire.traces import Single
 
 AREAS = {
+    "auth": Area("auth", "Authentication", "1", "core"),
     "tools": Area("tools", "Tools", "8", "tools"),
     "tool_choice": Area("tool_choice", "Tool choice", "9", "tools"),
     "logprobs": Area("logprobs", "Log probabilities", "17", "logprobs"),

@@ -46,7 +46,8 @@ def false_makes_one_call(trace: Trace, terms: Terms) -> Verdicts:
                     "at most one call: parallel_tool_calls is false",
                     f"{len(choice.calls)} calls",
                 )
-    for exchange in forbidden:
+    # Alone, a refusal may be about anything else in the request.
+    for exchange in forbidden if isinstance(trace, Contrast) else ():
         reason = declined(exchange)
         if reason is not None:
             yield reason

@@ -127,7 +127,7 @@ class Certification:
             seed=options.seed,
             probes=frozenset(options.probes),
             without_capabilities=self._every.excluded_capabilities,
-            has_key=options.embedded or options.key is not None,
+            has_key=self._has_key,
             limits=Limits(options.max_requests, options.max_tokens_total, options.rate, options.concurrency),
         )
         judged = self.scope.narrowed(self._ids).judged
@@ -141,6 +141,10 @@ class Certification:
             listener,
             extra_probes=self._own,
         )
+
+    @property
+    def _has_key(self) -> bool:
+        return self.options.embedded or self.options.key is not None
 
     def _own_probe(self, directory: Path) -> Probe:
         """The user's recorded requests as a probe; they can show anything, so they go with any selection."""
@@ -377,7 +381,7 @@ class Certification:
                 },
             ),
             results,
-            decide(results, gate, interrupted=self.interrupted, failed=self._failed),
+            decide(results, gate, interrupted=self.interrupted, failed=self._failed, keyless=not self._has_key),
             smallest=campaign.smallest.values(),
             baseline=(
                 against(results, options.baseline, self.catalogue.digest, printable)

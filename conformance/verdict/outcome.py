@@ -139,13 +139,23 @@ def _unshown(results: Sequence[Result]) -> Iterable[Gap]:
             yield Gap(missing, f"no answer ever showed {name}", without)
 
 
-def gaps(results: Sequence[Result], gate: Gate) -> tuple[Gap, ...]:
-    """Everything that makes a run incomplete; each requirement is named once."""
+def _keys(missing: Sequence[Result]) -> Iterable[Gap]:
+    """The rows about keys, where none was given: an endpoint may well want none."""
+    ids = [
+        row.id for row in missing if row.standing.requirement.area == "auth" and row.verdict is Verdict.NOT_EXERCISED
+    ]
+    if ids:
+        yield Gap(tuple(ids), "no key was given, so nothing can be said about keys", "auth")
+
+
+def gaps(results: Sequence[Result], gate: Gate, *, keyless: bool = False) -> tuple[Gap, ...]:
+    """Everything that makes a run incomplete; each requirement is named once. `keyless`: the run had no key."""
     missing = [result for result in results if _is_gap(result, gate)]
     found: list[Gap] = []
     for name in dict.fromkeys(result.standing.requirement.capability for result in missing):
         wanted = {result.id for result in missing}
         found += [gap for gap in _capability(name, results) if wanted & set(gap.ids)]
+    found += _keys(missing) if keyless else ()
     named = {name for gap in found for name in gap.ids}
     for gap in _unshown(results):
         left = tuple(name for name in gap.ids if name not in named)
@@ -176,10 +186,17 @@ def _words(number: int) -> str:
     return "requirement" if number == 1 else "requirements"
 
 
-def decide(results: Sequence[Result], gate: Gate, *, interrupted: bool = False, failed: str | None = None) -> Decision:
+def decide(
+    results: Sequence[Result],
+    gate: Gate,
+    *,
+    interrupted: bool = False,
+    failed: str | None = None,
+    keyless: bool = False,
+) -> Decision:
     """The outcome, first that applies. `failed` is the sentence with which preflight ended, if it did."""
     counted = coverage(results)
-    found = gaps(results, gate)
+    found = gaps(results, gate, keyless=keyless)
     tripped = sum(gate.trips(result) for result in results)
     if interrupted:
         # What is missing is missing because of that: no --without would be an honest answer.

@@ -12,7 +12,7 @@ from conformance.rules.judge import Judgement, judge
 from conformance.wire.traces import Single
 
 
-def _judge(count: int) -> Judgement:
+def _judge(count: int, **changes: Any) -> Judgement:
     rule = load()["parallel.false.makes_one_call"]
     assert isinstance(rule, Rule)
     calls: list[dict[str, Any]] = [
@@ -23,6 +23,7 @@ def _judge(count: int) -> Judgement:
     spec = {
         "request": {"tools": tools, "parallel_tool_calls": False},
         "message": {"content": None, "tool_calls": calls},
+        **changes,
     }
     return judge(rule, Single((exchange(spec),)), Terms(load_dialect("openai")))
 
@@ -33,5 +34,11 @@ def test_two_calls_are_found_without_a_control() -> None:
 
 def test_one_call_proves_nothing_without_a_control() -> None:
     judgement = _judge(1)
+    assert judgement.vacuous is not None
+    assert judgement.vacuous.reason is Reason.NO_CONTROL
+
+
+def test_a_refusal_without_a_control_may_be_about_anything() -> None:
+    judgement = _judge(0, status=400, error={"message": "messages: roles must alternate"})
     assert judgement.vacuous is not None
     assert judgement.vacuous.reason is Reason.NO_CONTROL

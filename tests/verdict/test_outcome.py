@@ -120,3 +120,12 @@ def test_what_was_excluded_is_not_missing():
     found = decide(fold(tally([held("tools.a")]), Scope(standings)), Gate(require_all=True))
     assert found.outcome is Outcome.CONFORMANT
     assert found.coverage.of == 1
+
+
+def test_a_run_without_a_key_says_why_nothing_is_known_of_keys():
+    rows = (A, requirement("auth.missing_key.gets_401"))
+    found = outcome_of([held("tools.a")], *rows, keyless=True)
+    assert (found.outcome, found.without) == (Outcome.INCOMPLETE, ("auth",))
+    assert [gap.why for gap in found.gaps] == ["no key was given, so nothing can be said about keys"]
+    assert outcome_of([held("tools.a")], *rows).without == ()
+    assert outcome_of([held("tools.a"), held("auth.missing_key.gets_401")], *rows, keyless=True).gaps == ()

@@ -49,7 +49,7 @@ def _accepted(base: Base) -> Iterator[Group]:
     for message in (nothing, {**calls, "content": ""}):
         yield build.contrast(body, {**body, "messages": _with(messages, 1, message)}, "/messages/1/content")
     yield build.set_at(body, "tools", ...)
-    told = {**paris, "content": f"report number {_SECRET}"}
+    told = {**paris, "content": f"Météo à Paris ☀ 晴れ: report number {_SECRET}"}
     secret = base.body(asked, calls, told, london, tools=[build.WEATHER_TOOL])
     yield from build.parity(base, secret, usage=False)
     changed: tuple[tuple[int, Json, str], ...] = (

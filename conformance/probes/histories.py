@@ -42,12 +42,14 @@ def _accepted(base: Base) -> Iterator[Group]:
     yield build.contrast(
         body, {**body, "messages": [asked, bad, paris, london]}, "/messages/1/tool_calls/0/function/arguments"
     )
-    for message in ({key: item for key, item in calls.items() if key != "content"}, {**calls, "content": ""}):
-        yield build.contrast(body, {**body, "messages": _with(messages, 1, message)}, "/messages/1/content")
+    nothing = {key: item for key, item in calls.items() if key != "content"}
+    yield build.single(_two_rounds(base, nothing, {**calls, "content": ""}))
     if base.effort < Effort.STANDARD:
         return
+    for message in (nothing, {**calls, "content": ""}):
+        yield build.contrast(body, {**body, "messages": _with(messages, 1, message)}, "/messages/1/content")
     yield build.set_at(body, "tools", ...)
-    told = {**paris, "content": f"report number {_SECRET}"}
+    told = {**paris, "content": f"Météo à Paris ☀ 晴れ: report number {_SECRET}"}
     secret = base.body(asked, calls, told, london, tools=[build.WEATHER_TOOL])
     yield from build.parity(base, secret, usage=False)
     changed: tuple[tuple[int, Json, str], ...] = (
@@ -66,6 +68,14 @@ def _accepted(base: Base) -> Iterator[Group]:
         build.result("call_0", "[]"),
     ]
     yield build.single(base.body(*alarms, tools=[build.BARE_TOOL]))
+
+
+def _two_rounds(base: Base, first: Json, second: dict[str, Json]) -> dict[str, Json]:
+    """Two finished rounds with these messages as their calls; the second one's ids are others than the first one's."""
+    _, (asked, _, *results) = _turns(base)
+    renamed = {**second, "tool_calls": [{**call, "id": f"{call['id']}_again"} for call in second["tool_calls"]]}
+    again = [{**item, "tool_call_id": f"{item['tool_call_id']}_again"} for item in results]
+    return _history(base, asked, first, *results, build.user("And now?"), renamed, *again)
 
 
 def _with(messages: list[Json], position: int, message: Json) -> list[Json]:

@@ -39,7 +39,7 @@ register(
     Probe(
         "n_choices",
         "response",
-        ("response", "requests", "stream", "stream_tools", "usage"),
+        ("response", "requests", "stream", "stream_tools", "usage", "parallel", "tool_choice"),
         table=_table,
         summary="Two and three choices: text, calls, cut answers, in both modes.",
     )

@@ -99,7 +99,7 @@ register(
     Probe(
         "stream_tools",
         "stream_tools",
-        ("stream_tools", "tool_calls", "tools", "finish_reason", "stream"),
+        ("stream_tools", "tool_calls", "tools", "finish_reason", "stream", "tool_choice.name"),
         table=_table,
         strategy=_draws,
         draws=(0, 5, 60),

@@ -158,10 +158,10 @@ def _allowed(base: Base) -> Iterator[Group]:
 
 def _entangled(base: Base) -> Iterator[Group]:
     """Choices where something else pulls as well: a result just given, a format of the text, an undeclared function."""
-    after = build.after_result(base)
-    yield build.contrast({**after, "tool_choice": "required"}, {**after, "tool_choice": "none"}, "/tool_choice")
     if base.effort < Effort.STANDARD:
         return
+    after = build.after_result(base)
+    yield build.contrast({**after, "tool_choice": "required"}, {**after, "tool_choice": "none"}, "/tool_choice")
     missing = base.body("Call the function send_mail now, please.", tools=_TWO, tool_choice="auto")
     yield build.single(missing)
     if "streaming" in base.capabilities:

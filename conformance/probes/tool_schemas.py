@@ -129,7 +129,7 @@ register(
     Probe(
         "tool_schemas",
         "tools",
-        ("tools", "tool_calls", "stream_tools"),
+        ("tools", "tool_calls", "tool_choice.name", "tool_choice.named.calls_the_function"),
         table=_table,
         strategy=_draws,
         draws=(0, 4, 80),

@@ -168,7 +168,7 @@ register(
     Probe(
         "tools",
         "tools",
-        ("tools", "tool_calls", "errors"),
+        ("tools", "tool_calls", "errors", "tool_choice.name", "tool_choice.required.calls_a_tool"),
         table=_table,
         strategy=_draws,
         draws=(0, 6, 100),

@@ -61,6 +61,24 @@ _WORDS = {
 }
 
 
+_UP_TO_THE_MODEL = frozenset({Reason.MODEL_FREE, Reason.NO_CONTROL, Reason.CUT_BY_LIMIT})
+_MOST_PROMPTS = 3
+_LONGEST_PROMPT = 60
+"""Characters of a prompt that are shown."""
+
+
+def _prompts(trace: Trace) -> set[str]:
+    """The last text that each chat request of the trace asks with, on one line."""
+    found: set[str] = set()
+    for exchange in trace.exchanges:
+        chat = exchange.request.chat
+        texts = [m["content"] for m in chat.messages if isinstance(m.get("content"), str)] if chat is not None else []
+        line = " ".join(texts[-1].split()) if texts else ""
+        if line:
+            found.add(line if len(line) <= _LONGEST_PROMPT else f"{line[: _LONGEST_PROMPT - 1]}…")
+    return found
+
+
 @dataclass(frozen=True)
 class Cluster:
     """Findings at one normalised place: the first of them, its trace, and in how many traces there was one."""
@@ -81,6 +99,8 @@ class Tally:
     details: Counter[tuple[Reason, str]] = field(default_factory=Counter)
     errors: list[str] = field(default_factory=list)
     clusters: dict[str, Cluster] = field(default_factory=dict)
+    prompts: Counter[str] = field(default_factory=Counter)
+    """What was said to a model that did not play along, cut to a line each."""
 
     @property
     def exercised(self) -> int:
@@ -104,6 +124,8 @@ class Tally:
         elif judgement.vacuous is not None:
             self.vacuous[judgement.vacuous.reason] += 1
             self.details[judgement.vacuous.reason, judgement.vacuous.detail] += 1
+            if judgement.vacuous.reason in _UP_TO_THE_MODEL:
+                self.prompts.update(_prompts(judgement.trace))
         else:
             self.held += 1
 
@@ -111,6 +133,12 @@ class Tally:
         """A reason in words, with the commonest detail that rules gave."""
         details = [(n, text) for (found, text), n in self.details.items() if found is reason and text]
         return max(details)[1] if details else _WORDS.get(reason, reason.value)
+
+    def tried(self) -> str:
+        """The prompts that were tried in vain, the first few of them; nothing where there were none."""
+        shown = [f'"{prompt}"' for prompt, _ in self.prompts.most_common(_MOST_PROMPTS)]
+        more = len(self.prompts) - len(shown)
+        return f"; tried {', '.join(shown)}{f' and {more} more' if more else ''}" if shown else ""
 
 
 @dataclass(frozen=True)
@@ -184,7 +212,8 @@ def _vacuous(standing: Standing, counted: Tally) -> Result:
     if reasons == {Reason.TRANSPORT}:
         return Result(standing, Verdict.ERROR, reason=counted.why(Reason.TRANSPORT))
     commonest = max(counted.vacuous, key=lambda reason: counted.vacuous[reason])
-    return Result(standing, Verdict.NOT_EXERCISED, reason=counted.why(commonest))
+    tried = counted.tried() if standing.requirement.exercise == "model" else ""
+    return Result(standing, Verdict.NOT_EXERCISED, reason=counted.why(commonest) + tried)
 
 
 def _blocker(name: str, own: Mapping[str, Result], needs: Mapping[str, tuple[str, ...]]) -> str | None:

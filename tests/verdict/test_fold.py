@@ -1,9 +1,11 @@
 import pytest
 
-from conformance.rules.base import FoldRule, Rule, Terms
-from conformance.rules.judge import judge, judge_run
+from conformance.rules.base import FoldRule, Reason, Rule, Terms, Vacuous
+from conformance.rules.judge import Judgement, judge, judge_run
 from conformance.verdict.fold import MOST_CLUSTERS, Verdict, fold, tally
 from conformance.verdict.selection import Scope, Standing
+from conformance.wire import strict_json
+from conformance.wire.exchange import Exchange, Request
 from conformance.wire.traces import Single
 from tests.verdict_builders import broken, exchange, held, raised, requirement, scope, vacuous
 
@@ -84,6 +86,21 @@ def test_only_the_most_frequent_clusters_are_told():
 def test_the_commonest_reason_is_told_in_the_rules_words():
     said = [vacuous(ID, "model_free", "it did not call"), vacuous(ID, "model_free"), vacuous(ID, "no_control")]
     assert verdict_of(said)[ID].reason == "it did not call"
+
+
+def test_the_prompts_that_a_model_did_not_follow_are_told():
+    def asked(prompt):
+        body = strict_json.dump({"model": "m", "messages": [{"role": "user", "content": prompt}]})
+        trace = Single((Exchange("e1", Request(body=body), 200, body=b"{}"),))
+        return Judgement(ID, trace, vacuous=Vacuous(Reason.MODEL_FREE, "it did not call"))
+
+    said = [asked(prompt) for prompt in ("Call it!", "Call it!", "x" * 90, "Please?", "Well?", "Now\n then?")]
+    found = verdict_of(said, requirement(ID, exercise="model"))[ID]
+    assert found.verdict is Verdict.NOT_EXERCISED
+    assert found.reason.startswith('it did not call; tried "Call it!", ')
+    assert found.reason.endswith(" and 2 more")
+    assert "x" * 60 not in found.reason
+    assert verdict_of(said)[ID].reason == "it did not call", "what does not depend on the model"
 
 
 def test_a_violated_requirement_blocks_what_builds_on_it():

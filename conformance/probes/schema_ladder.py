@@ -216,6 +216,7 @@ register(
         scenario=_depth,
         at=Effort.STANDARD,
         upper=REACH[Effort.STANDARD].requests,
+        costly=(0, 22, 80),
         needs=_NEEDS,
         summary="Schemas that nest deeper and deeper, in four ways, until one is refused; and through definitions.",
     )
@@ -228,6 +229,7 @@ register(
         scenario=_size,
         at=Effort.STANDARD,
         upper=REACH[Effort.STANDARD].requests,
+        costly=(0, 18, 80),
         needs=_NEEDS,
         summary="Schemas that grow larger and larger, in four ways, until one is refused.",
     )

@@ -263,6 +263,14 @@ def cancel_finished_gets_409(step: Step, terms: Terms) -> Said:
     yield None if step.exchange.status == 409 else at_status(step.exchange, "status 409: it is finished")
 
 
+@on_steps("storage.other_key.gets_404", Kind.RETRIEVE, reads=STATUS, auth="second")
+def other_key_gets_404(step: Step, terms: Terms) -> Said:
+    """The key of another project gets 404 for a stored completion, as for one that does not exist."""
+    if step.record is not None and step.record.live:
+        status = step.exchange.status
+        yield None if status == 404 else at_status(step.exchange, "404: no other project knows of it")
+
+
 @dataclass(frozen=True)
 class _Seen:
     """Retrievals of one origin: ids that exist, and the first odd answer for each id."""

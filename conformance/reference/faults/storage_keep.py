@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from conformance.reference.faults.call_edits import skipping
-from conformance.reference.stages import Context, Refusal, Stage, fault
+from conformance.reference.stages import Context, ErrorReply, Refusal, Stage, fault
 from conformance.reference.store import Stored
 from conformance.wire import strict_json
 from conformance.wire.stored import Kind, call_of
@@ -256,3 +256,9 @@ def status_missing(body: Json, context: Context) -> Json:
 fault("st-cancel-finished-200", at=Stage.REFUSAL, violates=["storage.cancel_finished.gets_409"], dialects=("aurous",))(
     skipping("Cancelling what is finished succeeds.", "storage.finished")
 )
+
+
+@fault("st-other-key-403", at=Stage.ERROR, violates=["storage.other_key.gets_404"])
+def other_key_403(error: ErrorReply, context: Context) -> ErrorReply:
+    """Another project's key is told that it may not see a completion."""
+    return replace(error, status=403) if error.status == 404 and context.owner == "second" else error

@@ -33,7 +33,7 @@ from conformance.wire.answer import Answer, Choice
 from conformance.wire.exchange import Exchange
 from conformance.wire.ledger import created_id, keeps
 from conformance.wire.stored import Kind, call_of
-from conformance.wire.strict_json import Json, equal, show
+from conformance.wire.strict_json import Json, equal, is_integer, show
 from conformance.wire.traces import Lifecycle, Single
 
 Said = Iterator[Finding | Vacuous | None]
@@ -116,8 +116,12 @@ def shown(step: Step) -> dict[str, Json] | None:
 
 
 def identity(step: Step, body: dict[str, Json], answer: Answer) -> Said:
-    """The head of a record against the answer that it is of."""
-    expected = {"id": answer.id, "object": "chat.completion", "created": answer.created, "model": answer.model}
+    """The head of a record against the answer that it is of, as far as that has what it has to have."""
+    expected: dict[str, Json] = {"id": answer.id, "object": "chat.completion"}
+    if is_integer(answer.created):
+        expected["created"] = answer.created
+    if isinstance(answer.model, str):
+        expected["model"] = answer.model
     created = document(step.record.creator) if step.record is not None and not answer.streamed else None
     if created is not None:
         expected["object"] = created.get("object")
@@ -182,7 +186,7 @@ def usage(step: Step, body: dict[str, Json], answer: Answer) -> Said:
     found = body.get("usage")
     held = found if isinstance(found, dict) else {}
     for key in ("prompt_tokens", "completion_tokens", "total_tokens"):
-        if key in answer.usage and not equal(held.get(key), answer.usage[key]):
+        if is_integer(answer.usage.get(key)) and not equal(held.get(key), answer.usage[key]):
             yield at_body(step.exchange, f"/usage/{key}", show(answer.usage[key]), show(held.get(key)))
     yield None
 

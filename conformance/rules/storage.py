@@ -179,14 +179,26 @@ def _plain_call(item: Json) -> Json:
     return _plain(item.get("id") if isinstance(item, dict) else None, inner.get("name"), inner.get("arguments"))
 
 
+_COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
+
+
+def _adds_up(counts: dict[str, Json]) -> bool:
+    """The counts are whole numbers and come to the total, with tokens of reasoning or without."""
+    prompt, made, total = (counts.get(key) for key in _COUNTS)
+    if not (is_integer(prompt) and is_integer(made) and is_integer(total)):
+        return False
+    apart = counts.get("reasoning_tokens")
+    return total == prompt + made or (is_integer(apart) and total == prompt + made + apart)
+
+
 def usage(step: Step, body: dict[str, Json], answer: Answer) -> Said:
-    """The three counts of a record against those of the answer, where that has any."""
-    if not isinstance(answer.usage, dict):
+    """The three counts of a record against those of the answer, where those are sound."""
+    if not isinstance(answer.usage, dict) or not _adds_up(answer.usage):
         return
     found = body.get("usage")
     held = found if isinstance(found, dict) else {}
-    for key in ("prompt_tokens", "completion_tokens", "total_tokens"):
-        if is_integer(answer.usage.get(key)) and not equal(held.get(key), answer.usage[key]):
+    for key in _COUNTS:
+        if not equal(held.get(key), answer.usage[key]):
             yield at_body(step.exchange, f"/usage/{key}", show(answer.usage[key]), show(held.get(key)))
     yield None
 

@@ -232,7 +232,8 @@ def _unknown(name: str, says: str, kind: str | None, **more: Any) -> None:
         return None if kind is None else replace(refusal, kind=kind)
 
     hook.__doc__ = says
-    fault(name, at=Stage.REFUSAL, violates=[_UNKNOWN, _GONE], **more)(hook)
+    entails = {"storage.other_key.gets_404": "what is another's is as unknown"}
+    fault(name, at=Stage.REFUSAL, violates=[_UNKNOWN, _GONE], entails=entails, **more)(hook)
 
 
 _unknown("st-unknown-200", "A retrieval by an unknown id is answered by 200 and an empty object.", None)
@@ -240,9 +241,6 @@ _unknown(
     "st-unknown-400",
     "A retrieval by an unknown id is a bad request.",
     "invalid_request",
-    entails={
-        "storage.unstored.is_not_kept": "it is an error still",
-    },
 )
 _unknown("st-unknown-500", "A retrieval by an unknown id is a server error.", "internal")
 

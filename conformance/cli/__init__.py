@@ -21,6 +21,8 @@ _COMMANDS = {
     "replay": ("conformance.cli.replay", "Send the smallest steps of a finding again."),
     "compare": ("conformance.cli.compare", "Compare two reports, or several in a table."),
     "waive": ("conformance.cli.waive", "Write a first waivers file from a report."),
+    "cleanup": ("conformance.cli.cleanup", "Delete the stored completions that a broken-off run left behind."),
+    "revisit": ("conformance.cli.revisit", "Look whether planted records are kept and purged as promised."),
 }
 """Name to module and first help line, so that neither help nor a light command imports the engine."""
 

@@ -22,6 +22,7 @@ from conformance.wire.redaction import Secrets
 _KEYS = (
     "base_url",
     "api_key_env",
+    "second_api_key_env",
     "header",
     "header_env",
     "connect_timeout",
@@ -89,7 +90,7 @@ def replay_command(report_dir: Path, id: str, dialect: str | None, **given: Any)
             click.echo(f"sending to {options.base_url}", err=True)
         found = replay(report_dir, id, options, dialect)
     secrets = Secrets(
-        frozenset(value for _, value in options.headers) | ({options.key} if options.key else frozenset()),
+        frozenset(value for _, value in options.headers) | {key for key in (options.key, options.second_key) if key},
         frozenset(name for name, _ in options.headers),
     )
     out = console()

@@ -74,6 +74,8 @@ class Base:
     """Of draws that a scenario makes for itself."""
     second_key: bool = False
     """The run has the key of another project."""
+    plant: bool = False
+    """Leave a stored completion behind, for a later look at its retention."""
 
     def body(self, *messages: Json, limit: int = 256, **fields: Json) -> dict[str, Json]:
         """A chat body; strings become user messages. A field given as `...` (Ellipsis) is left out."""

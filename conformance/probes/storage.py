@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from conformance.probes import build
 from conformance.probes.base import Base, Effort, Probe, Scenario, Session, register
-from conformance.probes.story import Story, story
+from conformance.probes.story import PLANTED, Story, story
 from conformance.wire.stored import list_path, path_of
 from conformance.wire.strict_json import Json
 
@@ -50,6 +50,7 @@ def _life(session: Session) -> None:
         if first is None or not told.retrieve(first).is_success:
             return
         _look(told, first)
+        _foreign(told, first)
         told.update(first, {"metadata": {told.tag[0]: told.tag[1], "colour": "blue", "more": "x" * 300}})
         told.retrieve(first, told.shows_the_update(first))
         told.list(("colour", "blue"))
@@ -85,6 +86,22 @@ def _refused_updates(told: Story, stored_id: str) -> None:
     ):
         told.update(stored_id, body)
     told.retrieve(stored_id, told.shows_the_update(stored_id))
+
+
+def _foreign(told: Story, stored_id: str) -> None:
+    """What another project's key sees of it."""
+    if told.base.second_key:
+        other = build.get(path_of(stored_id), auth="second")
+        told.tell([told.session.send(other, fresh=True)], stored_id)
+
+
+def _planted(session: Session) -> None:
+    """One record that stays, where the user asks for it: `revisit` looks at it later."""
+    if session.base.plant:
+        told = Story(session, "planted")
+        made = told.create(_body(session.base), **{PLANTED: "yes"})
+        if made is not None:
+            told.retrieve(made)
 
 
 def _lists(session: Session) -> None:
@@ -224,6 +241,7 @@ def _kept(session: Session) -> None:
             session.wait(_SECOND)
             if made is not None and told.retrieve(made).is_success:
                 told.tell([session.send(build.post({}, path=path_of(made, "cancel")), fresh=True)], made)
+                _foreign(told, made)
     session.send(build.get(path_of("cmp_01ARZ3NDEKTSV4RRFFQ69G5FAV")), fresh=True)
 
 
@@ -251,6 +269,7 @@ for _name, _scenario, _at, _upper, _costly, _summary in (
     ("storage_limits", _where("list", _limits), Effort.QUICK, 60, (2, 2, 2), "Metadata at its limits and beyond."),
     ("storage_forms", _where("list", _forms), Effort.STANDARD, 120, (0, 4, 4), "Choices and tool calls, stored."),
     ("storage_crowd", _where("list", _crowd), Effort.STANDARD, 200, (0, 7, 7), "Creations and pages side by side."),
+    ("storage_planted", _where("list", _planted), Effort.QUICK, 10, (0, 0, 0), "With --plant: a record that stays."),
     ("storage_kept", _where("cancel", _kept), Effort.QUICK, 20, (3, 3, 3), "What is kept unasked, shown by its id."),
 ):
     register(

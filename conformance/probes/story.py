@@ -14,7 +14,7 @@ from conformance.probes import build
 from conformance.probes.base import Session
 from conformance.wire import strict_json
 from conformance.wire.exchange import Exchange, Request
-from conformance.wire.ledger import Ledger, created_id
+from conformance.wire.ledger import PLANTED, Ledger, created_id
 from conformance.wire.stored import ROUTE, Kind, Query, call_of, list_path, path_of, query_of
 from conformance.wire.strict_json import Json
 from conformance.wire.traces import Relation
@@ -25,6 +25,8 @@ _PAUSES = (0.1, 0.3, 0.6, 1.0, 2.0, 3.0, 3.5)
 """Seconds between polls: the last one comes after more than the bound."""
 _PATIENCE = 45.0
 """Seconds that one story waits in all."""
+
+__all__ = ["PLANTED", "Story", "story"]
 
 Done = Callable[[Exchange], bool]
 

@@ -33,7 +33,7 @@ from conformance.wire.answer import Answer, Choice
 from conformance.wire.exchange import Exchange
 from conformance.wire.ledger import created_id, keeps
 from conformance.wire.stored import Kind, call_of
-from conformance.wire.strict_json import Json, equal, show
+from conformance.wire.strict_json import Json, equal, is_integer, show
 from conformance.wire.traces import Lifecycle, Single
 
 Said = Iterator[Finding | Vacuous | None]
@@ -116,8 +116,12 @@ def shown(step: Step) -> dict[str, Json] | None:
 
 
 def identity(step: Step, body: dict[str, Json], answer: Answer) -> Said:
-    """The head of a record against the answer that it is of."""
-    expected = {"id": answer.id, "object": "chat.completion", "created": answer.created, "model": answer.model}
+    """The head of a record against the answer that it is of, as far as that has what it has to have."""
+    expected: dict[str, Json] = {"id": answer.id, "object": "chat.completion"}
+    if is_integer(answer.created):
+        expected["created"] = answer.created
+    if isinstance(answer.model, str):
+        expected["model"] = answer.model
     created = document(step.record.creator) if step.record is not None and not answer.streamed else None
     if created is not None:
         expected["object"] = created.get("object")
@@ -175,14 +179,26 @@ def _plain_call(item: Json) -> Json:
     return _plain(item.get("id") if isinstance(item, dict) else None, inner.get("name"), inner.get("arguments"))
 
 
+_COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
+
+
+def _adds_up(counts: dict[str, Json]) -> bool:
+    """The counts are whole numbers and come to the total, with tokens of reasoning or without."""
+    prompt, made, total = (counts.get(key) for key in _COUNTS)
+    if not (is_integer(prompt) and is_integer(made) and is_integer(total)):
+        return False
+    apart = counts.get("reasoning_tokens")
+    return total == prompt + made or (is_integer(apart) and total == prompt + made + apart)
+
+
 def usage(step: Step, body: dict[str, Json], answer: Answer) -> Said:
-    """The three counts of a record against those of the answer, where that has any."""
-    if not isinstance(answer.usage, dict):
+    """The three counts of a record against those of the answer, where those are sound."""
+    if not isinstance(answer.usage, dict) or not _adds_up(answer.usage):
         return
     found = body.get("usage")
     held = found if isinstance(found, dict) else {}
-    for key in ("prompt_tokens", "completion_tokens", "total_tokens"):
-        if key in answer.usage and not equal(held.get(key), answer.usage[key]):
+    for key in _COUNTS:
+        if not equal(held.get(key), answer.usage[key]):
             yield at_body(step.exchange, f"/usage/{key}", show(answer.usage[key]), show(held.get(key)))
     yield None
 
@@ -261,6 +277,14 @@ def cancel_finished_gets_409(step: Step, terms: Terms) -> Said:
     if step.record is None:
         return
     yield None if step.exchange.status == 409 else at_status(step.exchange, "status 409: it is finished")
+
+
+@on_steps("storage.other_key.gets_404", Kind.RETRIEVE, reads=STATUS, auth="second")
+def other_key_gets_404(step: Step, terms: Terms) -> Said:
+    """The key of another project gets 404 for a stored completion, as for one that does not exist."""
+    if step.record is not None and step.record.live:
+        status = step.exchange.status
+        yield None if status == 404 else at_status(step.exchange, "404: no other project knows of it")
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,8 @@ class Listener(Protocol):
 class Settings:
     """What shapes a run, apart from where it goes. `probes` names the only sources of requests; empty means all.
 
-    `has_key` says whether the transport sends a key: without one, nothing can be said about keys.
+    `has_key` says whether the transport sends a key: without one, nothing can be said about keys. `second_key` says
+    the same of another project's, and `plant` leaves a stored completion behind.
     """
 
     model: str | None = None
@@ -69,6 +70,8 @@ class Settings:
     probes: frozenset[str] = frozenset()
     without_capabilities: frozenset[str] = frozenset()
     has_key: bool = True
+    second_key: bool = False
+    plant: bool = False
     bad_keys: bool = True
     limits: Limits = field(default_factory=Limits)
     shrink: bool = True
@@ -197,7 +200,12 @@ class Campaign:
             known = [probe for probe in known if probe.name in self.settings.probes]
         if not (self.settings.has_key and self.settings.bad_keys):
             known = [probe for probe in known if not probe.last]
-        base = replace(self._ready.base, run_id=secrets.token_hex(8))
+        base = replace(
+            self._ready.base,
+            run_id=secrets.token_hex(8),
+            second_key=self.settings.second_key,
+            plant=self.settings.plant,
+        )
         self._plan = make_plan(known, base, self.settings.seed, ids=self._ids(), opening=self._ready.opening)
         return self._plan
 

@@ -24,7 +24,7 @@ from conformance.probes.build import alone
 from conformance.probes.plan import costs
 from conformance.probes.preflight import NoVerdict
 from conformance.reference import faults, variations
-from conformance.reference.endpoint import KEY
+from conformance.reference.endpoint import KEY, SECOND_KEY
 from conformance.reference.server import endpoint as reference_endpoint
 from conformance.reference.server import start_process
 from conformance.reporting import build, github, json_report, junit, markdown
@@ -128,6 +128,8 @@ class Certification:
             probes=frozenset(options.probes),
             without_capabilities=self._every.excluded_capabilities,
             has_key=self._has_key,
+            second_key=options.embedded or options.second_key is not None,
+            plant=options.plant,
             limits=Limits(options.max_requests, options.max_tokens_total, options.rate, options.concurrency),
         )
         judged = self.scope.narrowed(self._ids).judged
@@ -199,7 +201,7 @@ class Certification:
         self._hypothesis_home()
         access = self._access()
         self._base_url = access.base_url
-        hidden = [value for _, value in access.headers] + [options.key or ""]
+        hidden = [value for _, value in access.headers] + [options.key or "", options.second_key or ""]
         self._secrets = Secrets(frozenset(filter(None, hidden)), frozenset(name for name, _ in access.headers))
         self.directory = report_directory(options, self._base_url, options.model, self._started)
         try:
@@ -227,7 +229,7 @@ class Certification:
     def _access(self) -> Access:
         options = self.options
         if options.base_url is not None:
-            return Access(options.base_url, options.key, options.headers)
+            return Access(options.base_url, options.key, options.headers, options.second_key)
         process = start_process(
             dialect=_dialect_argument(options.dialect),
             faults=options.faults,
@@ -235,7 +237,7 @@ class Certification:
             mind=options.mind or "obedient",
         )
         try:
-            return Access(self._stack.enter_context(process), KEY, options.headers)
+            return Access(self._stack.enter_context(process), KEY, options.headers, SECOND_KEY)
         except (RuntimeError, OSError) as problem:
             raise Refused(str(problem)) from problem
 

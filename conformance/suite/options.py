@@ -56,6 +56,11 @@ OPTIONS = (
     ),
     Option("--model", "Default $OPENAI_MODEL, else the first listed model that completes.", metavar="NAME"),
     Option("--api-key-env", "Name of the variable that holds the key.", metavar="VAR", default="OPENAI_API_KEY"),
+    Option(
+        "--second-api-key-env",
+        "Name of the variable that holds the key of another project, which must see nothing stored.",
+        metavar="VAR",
+    ),
     Option("--header", "One more request header; its value is a secret in output.", metavar="'Name: value'", many=True),
     Option("--header-env", "The same, with the value from the environment.", metavar="'Name=VAR'", many=True),
     Option(
@@ -82,6 +87,7 @@ OPTIONS = (
     Option("--total-timeout", "Seconds for a whole answer.", "seconds", "S", 180.0),
     Option("--seed", "Of all draws; printed and reported.", "whole", "N", 0),
     Option("--fail-on", "What fails a run.", "choice", choices=("must", "should"), default="must"),
+    Option("--plant", "Leave a tagged stored completion behind, for `conformance revisit`.", "flag"),
     Option("--require-all", "Every unexercised requirement makes the run incomplete.", "flag"),
     Option("--baseline", "An earlier report: only what is new fails the run.", metavar="REPORT.json"),
     Option("--waivers", "Known violations: requirement, reason, owner, last day.", metavar="FILE"),
@@ -121,6 +127,8 @@ class Options:
     model: str | None = None
     key: str | None = field(default=None, repr=False)
     key_variable: str = "OPENAI_API_KEY"
+    second_key: str | None = field(default=None, repr=False)
+    plant: bool = False
     headers: Headers = field(default=(), repr=False)
     header_variables: Mapping[str, str] = field(default_factory=dict)
     """Header name to the variable that a shown command reads its value from."""
@@ -173,6 +181,9 @@ class Options:
             "baseline": baseline_file.as_values(self.baseline) if self.baseline is not None else None,
             "headers": [name for name, _ in self.headers],
             "key": self.key is not None,
+            "embedded": self.embedded,
+            "second_key": self.second_key is not None,
+            "plant": self.plant,
             "faults": list(self.faults),
             "variations": list(self.variations),
             "mind": self.mind,
@@ -260,15 +271,23 @@ def _positive(values: Mapping[str, Any]) -> None:
             raise UsageProblem(f"{option.name}: {value} is not above 0")
 
 
-def _key(name: str, environ: Mapping[str, str]) -> str | None:
+def _key(name: str, environ: Mapping[str, str], option: str = "--api-key-env") -> str | None:
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
-        raise UsageProblem("--api-key-env takes the name of a variable, and this is none: a key is never an argument")
+        raise UsageProblem(f"{option} takes the name of a variable, and this is none: a key is never an argument")
     value = environ.get(name, "").strip()
     if not value and name != "OPENAI_API_KEY":
-        raise UsageProblem(f"--api-key-env: the variable {name} is not set")
+        raise UsageProblem(f"{option}: the variable {name} is not set")
     if value and not (value.isascii() and value.isprintable() and " " not in value):
         raise UsageProblem(f"the key in {name} holds characters that no header may hold")
     return value or None
+
+
+def _second_key(name: str | None, first: str | None, environ: Mapping[str, str]) -> str | None:
+    option = "--second-api-key-env"
+    found = _key(name, environ, option) if name else None
+    if found is not None and found == first:
+        raise UsageProblem(f"{option}: this is the first key again: name one of another project")
+    return found
 
 
 def _waivers(name: str | None) -> tuple[Waiver, ...]:
@@ -306,12 +325,15 @@ def read(
     report = Path(values["report"]) if values["report"] else None
     if report is not None and report.exists() and (not report.is_dir() or any(report.iterdir())):
         raise UsageProblem(f"--report: {report} is there already and not empty")
+    key = _key(values["api_key_env"], env) if base_url is not None else None
     return Options(
         selectors=selectors,
         base_url=base_url,
         model=values["model"] or (env.get("OPENAI_MODEL") if base_url is not None else None) or None,
         key_variable=values["api_key_env"],
-        key=_key(values["api_key_env"], env) if base_url is not None else None,
+        key=key,
+        second_key=_second_key(values.get("second_api_key_env"), key, env) if base_url is not None else None,
+        plant=bool(values.get("plant")),
         headers=headers(tuple(values["header"]), tuple(values["header_env"]), env),
         header_variables=_variables(tuple(values["header"]), tuple(values["header_env"])),
         dialect=values["dialect"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from conformance import probes as probe_modules
 from conformance.dialects.model import Dialect
@@ -30,7 +31,8 @@ def prepare(
     courier = Courier(transport)
     ready = preflight(courier.send, dialect, model=model, effort=effort)
     chosen = probe_modules.load().values() if probes is None else probes
-    return make_plan(chosen, ready.base, seed, ids=ids, opening=ready.opening)
+    base = replace(ready.base, second_key=True)
+    return make_plan(chosen, base, seed, ids=ids, opening=ready.opening)
 
 
 def replay(plan: Plan, transport: Transport) -> tuple[list[Exchange], list[Mark]]:

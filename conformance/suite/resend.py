@@ -10,7 +10,7 @@ from pathlib import Path
 
 from conformance import rules as rulebook
 from conformance.dialects.model import Dialect
-from conformance.reference.endpoint import KEY
+from conformance.reference.endpoint import KEY, SECOND_KEY
 from conformance.reference.server import start_process
 from conformance.reporting.model import Report, Row, Step, Violation
 from conformance.rules.base import Rule, Terms
@@ -101,13 +101,13 @@ def _chosen(report: Report, requirement: str) -> tuple[Row, Violation]:
 @contextmanager
 def _access(report: Report, options: Options) -> Iterator[Access]:
     if options.base_url is not None or not report.run.embedded:
-        yield Access(options.base_url or report.endpoint.base_url, options.key, options.headers)
+        yield Access(options.base_url or report.endpoint.base_url, options.key, options.headers, options.second_key)
         return
     config = report.run.config
     faults, variations = (tuple(map(str, config.get(name) or ())) for name in ("faults", "variations"))
     mind = str(config.get("mind") or "obedient")
     with start_process(str(config.get("dialect") or "openai"), faults, variations, mind) as url:
-        yield Access(url, KEY)
+        yield Access(url, KEY, second_key=SECOND_KEY)
 
 
 def _renamed(request: Request, ids: dict[str, str]) -> Request:

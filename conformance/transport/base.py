@@ -48,22 +48,26 @@ class Access:
     base_url: str
     key: str | None = None
     headers: Headers = ()
+    second_key: str | None = None
+    """The key of another project, for requests with `auth="second"`."""
 
     def __repr__(self) -> str:
         return f"Access({self.base_url!r}, …)"
 
 
-def header_fields(request: Request, key: str | None, own: Headers = ()) -> Headers:
+def header_fields(request: Request, key: str | None, own: Headers = (), second_key: str | None = None) -> Headers:
     """The fields that go out: defaults, the user's own, the request's, then credentials as `request.auth` says.
 
-    `key` sends `Authorization: Bearer`, `x-api-key` sends `X-Api-Key`, `none` and `as_given` send no key. A request
-    that names `Content-Type` with an empty value goes without one.
+    `key` sends `Authorization: Bearer`, `x-api-key` sends `X-Api-Key`, `second` the key of another project, `none` and
+    `as_given` send no key. A request that names `Content-Type` with an empty value goes without one.
     """
     credentials: Headers = ()
     if key is not None and request.auth == "key":
         credentials = (("Authorization", f"Bearer {key}"),)
     elif key is not None and request.auth == "x-api-key":
         credentials = (("X-Api-Key", key),)
+    elif second_key is not None and request.auth == "second":
+        credentials = (("Authorization", f"Bearer {second_key}"),)
     defaults: Headers = (_ACCEPT,) if request.body is None else (_ACCEPT, _JSON)
     given = {name.lower() for name, _ in (*request.headers, *own)}
     kept = tuple(field for field in defaults if field[0].lower() not in given)
@@ -72,6 +76,8 @@ def header_fields(request: Request, key: str | None, own: Headers = ()) -> Heade
 
 
 @lru_cache(maxsize=16384)
-def authenticated(request: Request, key: str | None) -> Request:
+def authenticated(request: Request, key: str | None, second_key: str | None = None) -> Request:
     """The request as it arrives at the other end; cached, so that many replays of one plan share its parsed body."""
-    return Request(request.method, request.path, header_fields(request, key), request.body, request.auth)
+    return Request(
+        request.method, request.path, header_fields(request, key, (), second_key), request.body, request.auth
+    )

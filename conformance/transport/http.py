@@ -107,7 +107,7 @@ class HttpTransport:
     def send(self, request: Request) -> Exchange:
         """Send once and read to the end, a bound, or the breaking of the connection; whichever, it is an exchange."""
         timeouts = self._timeouts
-        fields = header_fields(request, self._access.key, self._access.headers)
+        fields = header_fields(request, self._access.key, self._access.headers, self._access.second_key)
         if not header_values(fields, "accept-encoding"):
             fields = (*fields, ("Accept-Encoding", "identity"))
         begun = Exchange("", request, end=End.NOT_SENT, started=time.time())

@@ -41,16 +41,22 @@ Respond = Callable[[Request, int], Replied]
 class MemoryTransport:
     """Sends to a function. Time is counted, not spent: equal runs give equal exchanges."""
 
-    def __init__(self, respond: Respond, key: str | None = "sk-reference-made-up-key") -> None:
-        """`respond` is usually `Endpoint(...).respond`; `key` is what `auth="key"` sends."""
+    def __init__(
+        self,
+        respond: Respond,
+        key: str | None = "sk-reference-made-up-key",
+        second_key: str | None = "sk-reference-of-another-project",
+    ) -> None:
+        """`respond` is usually `Endpoint(...).respond`; the keys are what `auth` "key" and "second" send."""
         self._respond = respond
         self._key = key
+        self._second_key = second_key
         self._clock = float(EPOCH)
 
     def send(self, request: Request) -> Exchange:
         """The function's answer as an exchange."""
         started = self._clock
-        reply = self._respond(authenticated(request, self._key), int(started))
+        reply = self._respond(authenticated(request, self._key, self._second_key), int(started))
         elapsed = 0.0
         pieces: list[tuple[float, int]] = []
         for delay, data in reply.pieces:

@@ -79,6 +79,8 @@ def _header_words(request: Request, key_variable: str, variables: Mapping[str, s
     named = {name.lower() for name, _ in request.headers}
     if request.auth == "key" and "authorization" not in named:
         yield f'-H "Authorization: Bearer ${key_variable}"'
+    elif request.auth == "second" and "authorization" not in named:
+        yield '-H "Authorization: Bearer $SECOND_API_KEY"'
     elif request.auth == "x-api-key" and "x-api-key" not in named:
         yield f'-H "X-Api-Key: ${key_variable}"'
     if request.body is not None and "content-type" not in named:

@@ -74,7 +74,7 @@ class Request:
 
     `path` begins with a slash and carries the query. `headers` hold no credentials, unless a probe tests those.
     `auth` says how the transport authenticates: `key` (the run's key as a bearer token), `x-api-key` (the same key in
-    that field), `none`, or `as_given` (headers only).
+    that field), `second` (the key of another project), `none`, or `as_given` (headers only).
     """
 
     method: str = "POST"

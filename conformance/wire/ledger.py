@@ -16,6 +16,9 @@ from conformance.wire.strict_json import Json, equal
 BOUND = 10.0
 """Seconds within which a change has to be visible."""
 
+PLANTED = "conformance-planted"
+"""The metadata key of records that a run leaves behind on purpose."""
+
 Metadata = Mapping[str, Json]
 
 
@@ -98,6 +101,13 @@ def keeps(exchange: Exchange, always: bool = False) -> bool:
     """The request asks for its completion to be stored."""
     chat = exchange.request.chat
     return chat is not None and (always or chat.body.get("store") is True)
+
+
+def is_planted(exchange: Exchange) -> bool:
+    """The completion was stored to be left behind."""
+    chat = exchange.request.chat
+    metadata = chat.body.get("metadata") if chat is not None else None
+    return isinstance(metadata, dict) and PLANTED in metadata
 
 
 def model_of(exchange: Exchange) -> Json:

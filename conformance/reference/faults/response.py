@@ -263,6 +263,7 @@ _body_fault(
     _drop("status"),
     "The completion has no status.",
     dialects=("aurous",),
+    entails={"storage.record.has_a_status": "what is kept is what was answered"},
 )
 _body_fault(
     "ro-annotations-null-text",

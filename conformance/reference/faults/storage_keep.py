@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from conformance.reference.faults.call_edits import skipping
-from conformance.reference.stages import Context, Refusal, Stage, fault
+from conformance.reference.stages import Context, ErrorReply, Refusal, Stage, fault
 from conformance.reference.store import Stored
 from conformance.wire import strict_json
 from conformance.wire.stored import Kind, call_of
@@ -232,7 +232,8 @@ def _unknown(name: str, says: str, kind: str | None, **more: Any) -> None:
         return None if kind is None else replace(refusal, kind=kind)
 
     hook.__doc__ = says
-    fault(name, at=Stage.REFUSAL, violates=[_UNKNOWN, _GONE], **more)(hook)
+    entails = {"storage.other_key.gets_404": "what is another's is as unknown"}
+    fault(name, at=Stage.REFUSAL, violates=[_UNKNOWN, _GONE], entails=entails, **more)(hook)
 
 
 _unknown("st-unknown-200", "A retrieval by an unknown id is answered by 200 and an empty object.", None)
@@ -240,9 +241,6 @@ _unknown(
     "st-unknown-400",
     "A retrieval by an unknown id is a bad request.",
     "invalid_request",
-    entails={
-        "storage.unstored.is_not_kept": "it is an error still",
-    },
 )
 _unknown("st-unknown-500", "A retrieval by an unknown id is a server error.", "internal")
 
@@ -256,3 +254,9 @@ def status_missing(body: Json, context: Context) -> Json:
 fault("st-cancel-finished-200", at=Stage.REFUSAL, violates=["storage.cancel_finished.gets_409"], dialects=("aurous",))(
     skipping("Cancelling what is finished succeeds.", "storage.finished")
 )
+
+
+@fault("st-other-key-403", at=Stage.ERROR, violates=["storage.other_key.gets_404"])
+def other_key_403(error: ErrorReply, context: Context) -> ErrorReply:
+    """Another project's key is told that it may not see a completion."""
+    return replace(error, status=403) if error.status == 404 and context.owner == "second" else error

@@ -20,6 +20,7 @@ class Reply:
     body: Any = None
     headers: Headers = (("content-type", "application/json"),)
     broken: bool = False
+    fetches: tuple[str, ...] = ()
     delay: float = 0.01
 
     @property

@@ -93,10 +93,24 @@ class Base:
         return {key: value for key, value in made.items() if value is not ...}
 
 
+class Listener(Protocol):
+    """Tells whether the endpoint called a URL."""
+
+    def address(self, name: str) -> str:
+        """A URL of its own for a name."""
+
+    def calls(self, name: str, patience: float = 0.0) -> int:
+        """How often the name's URL was called; waits up to `patience` seconds for the first call."""
+
+
 class Session(Protocol):
     """What a scenario may do: send requests one after the other, and mark what they are to each other."""
 
     base: Base
+
+    @property
+    def canary(self) -> Listener | None:
+        """A listener that the endpoint can reach, or None."""
 
     def send(self, request: Request, *, fresh: bool = False) -> Exchange:
         """Send (or answer from the memo, unless `fresh` or state-changing). Never raises on what comes back."""

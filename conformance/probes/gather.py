@@ -11,7 +11,7 @@ from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from itertools import count
 from typing import Protocol
 
-from conformance.probes.base import Base, Probe
+from conformance.probes.base import Base, Listener, Probe
 from conformance.probes.plan import Item, Plan, plain_request
 from conformance.wire.exchange import Exchange, Request
 from conformance.wire.traces import Lifecycle, Mark, Relation, Trace
@@ -31,6 +31,10 @@ class Sender(Protocol):
 
     def stop(self, why: str) -> None:
         """Send nothing more."""
+
+    @property
+    def canary(self) -> Listener | None:
+        """A listener that the endpoint can reach, or None."""
 
     def send(self, request: Request, ordinal: int = 0, *, fresh: bool = False, lane: str = "") -> Exchange | None:
         """The answer, or None where nothing is sent any more."""
@@ -57,6 +61,11 @@ class ScenarioSession:
         self._abreast = abreast
         self._judge = judge
         self._serial = count()
+
+    @property
+    def canary(self) -> Listener | None:
+        """A listener that the endpoint can reach, or None."""
+        return self._sender.canary
 
     def send(self, request: Request, *, fresh: bool = False) -> Exchange:
         """Send, or answer from the memo unless `fresh` or state-changing."""

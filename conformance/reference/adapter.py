@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 from starlette.applications import Starlette
 from starlette.requests import Request as HttpRequest
@@ -59,8 +59,8 @@ def relative(path: str, base: str) -> str:
     return path[len(base) :] or "/" if path == base or path.startswith(base + "/") else path
 
 
-def application(endpoint: Endpoint) -> Starlette:
-    """The ASGI application of one endpoint, below the base path of its dialect."""
+def application(endpoint: Endpoint, fetch: Callable[[str], None] = lambda url: None) -> Starlette:
+    """The ASGI application of one endpoint, below the base path of its dialect; `fetch` calls a URL for it."""
     base = str(endpoint.dialect.convention("base.path") or "")
 
     async def answer(request: HttpRequest) -> Response:
@@ -76,6 +76,9 @@ def application(endpoint: Endpoint) -> Starlette:
             body if body or request.method == "POST" else None,
             "as_given",
         )
-        return _Sent(endpoint.respond(asked))
+        reply = endpoint.respond(asked)
+        for url in reply.fetches:
+            await asyncio.to_thread(fetch, url)
+        return _Sent(reply)
 
     return Starlette(routes=[Route("/{path:path}", answer, methods=_METHODS)])

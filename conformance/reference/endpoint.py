@@ -11,7 +11,7 @@ import copy
 import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from conformance.dialects.model import Dialect
@@ -95,7 +95,7 @@ class Endpoint:
         if not self.latency or not reply.pieces:
             return reply
         (delay, data), *rest = reply.pieces
-        return Reply(reply.status, reply.headers, ((delay + self.latency, data), *rest), reply.broken)
+        return replace(reply, pieces=((delay + self.latency, data), *rest))
 
     def _answer(self, context: Context) -> Reply:
         refusal = self._refusal(context)

@@ -7,9 +7,11 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from queue import Empty, Queue
+from urllib.parse import urlsplit
+from urllib.request import urlopen
 
 import click
 import uvicorn
@@ -84,11 +86,19 @@ class _Server(uvicorn.Server):
             self._listening(self.servers[0].sockets[0].getsockname()[1])
 
 
+def _fetch(url: str) -> None:
+    """Call a URL on loopback, for the fault that follows references; never one elsewhere."""
+    if urlsplit(url).hostname not in ("127.0.0.1", "localhost"):
+        return
+    with suppress(OSError, ValueError), urlopen(url, timeout=2.0) as answer:
+        answer.read(1 << 16)
+
+
 def serve(served: Endpoint, port: int = 0, listening: Callable[[str], None] = lambda url: None) -> None:
     """Serve on loopback until interrupted; `listening` gets the base URL once requests are accepted. Port 0: any."""
     base = str(served.dialect.convention("base.path") or "")
     config = uvicorn.Config(
-        application(served),
+        application(served, _fetch),
         host=HOST,
         port=port,
         log_level="critical",

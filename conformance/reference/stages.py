@@ -85,6 +85,8 @@ class Reply:
     pieces: tuple[tuple[float, bytes], ...]
     broken: bool = False
     """Close the connection without an orderly end after the last piece."""
+    fetches: tuple[str, ...] = ()
+    """URLs that the endpoint calls before it answers; a right one calls none."""
 
 
 @dataclass(frozen=True)

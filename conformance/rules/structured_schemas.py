@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from conformance.rules.base import Reason, Terms, Vacuous, Verdicts, at_chunk, at_status, rule
+from conformance.rules.base import Reason, Terms, Vacuous, Verdicts, at_chunk, at_sequence, at_status, rule
 from conformance.rules.calls import chat_of
 from conformance.rules.refusals import carries_error, must_accept, must_refuse
 from conformance.rules.schema_check import (
@@ -26,8 +26,9 @@ from conformance.rules.structured_view import (
     strict_schema,
 )
 from conformance.wire.exchange import Exchange
+from conformance.wire.rungs import CALLS
 from conformance.wire.strict_json import Json
-from conformance.wire.traces import Single
+from conformance.wire.traces import Ladder, Single
 
 _SCHEMA_TYPES = frozenset({"object", "array", "string", "number", "integer", "boolean", "null"})
 
@@ -292,3 +293,18 @@ def circular_reference_is_refused(trace: Single, terms: Terms) -> Verdicts:
 def remote_reference_is_refused(trace: Single, terms: Terms) -> Verdicts:
     """A reference to a URL is refused."""
     yield from must_refuse(trace.exchange, "400: references lead to definitions of the same schema only")
+
+
+@rule(
+    "structured_output.reference.remote_is_not_called",
+    on=Ladder,
+    reads=ASKED,
+    when=lambda trace, terms: trace.axis == CALLS,
+)
+def remote_reference_is_not_called(trace: Ladder, terms: Terms) -> Verdicts:
+    """The URL of a reference is not called, whatever becomes of the request."""
+    for calls, exchange in zip(trace.values, trace.exchanges, strict=True):
+        if calls > 0:
+            yield at_sequence(
+                exchange, "/response_format/json_schema/schema", "no call of the URL in the schema", f"calls: {calls}"
+            )

@@ -229,7 +229,7 @@ class Certification:
     def _access(self) -> Access:
         options = self.options
         if options.base_url is not None:
-            return Access(options.base_url, options.key, options.headers, options.second_key)
+            return Access(options.base_url, options.key, options.headers, options.second_key, options.canary_url)
         process = start_process(
             dialect=_dialect_argument(options.dialect),
             faults=options.faults,

@@ -69,6 +69,7 @@ OPTIONS = (
     Option("--without", "Leave out a capability, an area or a requirement, by name.", metavar="NAME", many=True),
     Option("--probe", "Only this source of requests.", metavar="NAME", many=True),
     Option("--fixtures", "Also send the recorded requests of a directory.", metavar="DIR", pytest="--fixtures-dir"),
+    Option("--canary-url", "Where the endpoint can reach this machine: listens at that port.", metavar="URL"),
     Option(
         "--effort",
         "At most 100, at most 550, or as many generating requests as help.",
@@ -136,6 +137,7 @@ class Options:
     without: tuple[str, ...] = ()
     probes: tuple[str, ...] = ()
     fixtures: Path | None = None
+    canary_url: str | None = None
     effort: str = "standard"
     plan: bool = False
     concurrency: int = 8
@@ -168,6 +170,7 @@ class Options:
             "without": list(self.without),
             "probes": list(self.probes),
             "fixtures": self.fixtures.name if self.fixtures is not None else None,
+            "canary": self.canary_url is not None,
             "effort": self.effort,
             "concurrency": self.concurrency,
             "rate": self.rate,
@@ -340,6 +343,7 @@ def read(
         without=tuple(values["without"]),
         probes=tuple(values["probe"]),
         fixtures=fixtures,
+        canary_url=values["canary_url"],
         effort=values["effort"],
         plan=bool(values["plan"]),
         concurrency=values["concurrency"],

@@ -9,10 +9,20 @@ from typing import Protocol
 from conformance.wire.exchange import Exchange, Headers, Request
 from conformance.wire.urls import join_url
 
-__all__ = ["Access", "Timeouts", "Transport", "header_fields", "join_url"]
+__all__ = ["Access", "Listener", "Timeouts", "Transport", "header_fields", "join_url"]
 
 _JSON = ("Content-Type", "application/json")
 _ACCEPT = ("Accept", "*/*")
+
+
+class Listener(Protocol):
+    """Tells whether somebody called a URL."""
+
+    def address(self, name: str) -> str:
+        """A URL of its own for a name."""
+
+    def calls(self, name: str, patience: float = 0.0) -> int:
+        """How often the name's URL was called; waits up to `patience` seconds for the first call."""
 
 
 class Transport(Protocol):
@@ -29,6 +39,10 @@ class Transport(Protocol):
 
     def close(self) -> None:
         """Let go of connections."""
+
+    @property
+    def canary(self) -> Listener | None:
+        """The listener that an endpoint could call, or None where it could not be reached."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +64,8 @@ class Access:
     headers: Headers = ()
     second_key: str | None = None
     """The key of another project, for requests with `auth="second"`."""
+    canary_url: str | None = None
+    """Where an endpoint that is not on loopback can reach this machine."""
 
     def __repr__(self) -> str:
         return f"Access({self.base_url!r}, …)"

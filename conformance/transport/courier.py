@@ -14,7 +14,7 @@ from urllib.parse import unquote
 
 from pyrate_limiter import Limiter, Rate
 
-from conformance.transport.base import Transport
+from conformance.transport.base import Listener, Transport
 from conformance.transport.retries import Patience, changes_state, pause_before_retry
 from conformance.wire.exchange import End, Exchange, Request
 from conformance.wire.stored import nameable
@@ -114,6 +114,11 @@ class Courier:
         self.counts = Counts()
         self.stopped: str | None = None
         """Why nothing is sent any more, as one phrase."""
+
+    @property
+    def canary(self) -> Listener | None:
+        """The transport's listener."""
+        return self._transport.canary
 
     def stop(self, why: str) -> None:
         """Send nothing more. What is in flight ends by itself; clean-up of this run's stored completions still goes."""

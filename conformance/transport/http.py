@@ -6,6 +6,7 @@ off, and it lets every read be bounded (see `deadline`).
 
 from __future__ import annotations
 
+import threading
 import time
 import urllib.request
 from dataclasses import replace
@@ -16,6 +17,7 @@ import httpcore
 import httpx
 
 from conformance.transport.base import Access, Timeouts, header_fields, join_url
+from conformance.transport.canary import LOOPBACK, Canary
 from conformance.transport.deadline import BoundedBackend, Deadline
 from conformance.wire.coding import names, undo
 from conformance.wire.exchange import LIVE_FACETS, End, Exchange, Facet, Headers, Request, header_values
@@ -78,6 +80,8 @@ class HttpTransport:
     ) -> None:
         """Raises ValueError, with one sentence for the user, for an address or a proxy that cannot be used."""
         check_url(access.base_url)
+        self._canary = Canary(access.canary_url) if access.canary_url is not None else None
+        self._canary_lock = threading.Lock()
         self._access = access
         self._timeouts = timeouts or Timeouts()
         self._max_body = max_body
@@ -100,9 +104,20 @@ class HttpTransport:
         """Sleep."""
         time.sleep(max(0.0, seconds))
 
+    @property
+    def canary(self) -> Canary | None:
+        """The user's, or one on loopback where the endpoint is there; it listens from the first look at it."""
+        with self._canary_lock:
+            if self._canary is None and urlsplit(self._access.base_url).hostname in LOOPBACK:
+                self._canary = Canary()
+            return self._canary
+
     def close(self) -> None:
-        """Close all connections."""
+        """Close all connections, and listen no more."""
         self._pool.close()
+        with self._canary_lock:
+            if self._canary is not None:
+                self._canary.close()
 
     def send(self, request: Request) -> Exchange:
         """Send once and read to the end, a bound, or the breaking of the connection; whichever, it is an exchange."""

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from conformance.transport.base import authenticated
+from conformance.transport.canary import StillCanary
 from conformance.wire.exchange import End, Exchange, Headers, Request
 
 EPOCH = 1_760_000_000
@@ -33,6 +34,10 @@ class Replied(Protocol):
     def broken(self) -> bool:
         """The connection is closed without an orderly end."""
 
+    @property
+    def fetches(self) -> tuple[str, ...]:
+        """URLs that the endpoint calls before it answers."""
+
 
 Respond = Callable[[Request, int], Replied]
 """A request with its credentials and the Unix time in whole seconds, to an answer."""
@@ -52,11 +57,14 @@ class MemoryTransport:
         self._key = key
         self._second_key = second_key
         self._clock = float(EPOCH)
+        self.canary = StillCanary()
 
     def send(self, request: Request) -> Exchange:
         """The function's answer as an exchange."""
         started = self._clock
         reply = self._respond(authenticated(request, self._key, self._second_key), int(started))
+        for url in reply.fetches:
+            self.canary.note(url)
         elapsed = 0.0
         pieces: list[tuple[float, int]] = []
         for delay, data in reply.pieces:

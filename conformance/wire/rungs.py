@@ -18,6 +18,8 @@ from conformance.wire.traces import Ladder
 DEPTH = "depth."
 SIZE = "size."
 """How the axes of ladders begin that climb by nesting, and by bytes; the form of what nests or is big follows."""
+CALLS = "calls of a reference's URL"
+"""The axis of a ladder that climbs nothing: an exchange stands at how often the endpoint called the URL in it."""
 PLAIN = 0
 """The rung of a plain request: what every other rung is, without the thing that grows."""
 

@@ -14,6 +14,7 @@ class Pieces:
     status: int = 200
     headers: Headers = (("content-type", "text/event-stream"),)
     broken: bool = False
+    fetches: tuple[str, ...] = ()
 
 
 def test_delays_become_arrival_times_and_nobody_waits() -> None:

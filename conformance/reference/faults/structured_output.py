@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 from conformance.reference.arguments import instance
 from conformance.reference.faults.answer_edits import dumped, retold, schema_of
 from conformance.reference.faults.call_edits import demanded, said, saying, skipping, turning_down
-from conformance.reference.stages import Completion, Context, ErrorReply, Refusal, Stage, fault
+from conformance.reference.stages import Completion, Context, ErrorReply, Refusal, Reply, Stage, fault
 from conformance.wire.chat_request import Choosing
 from conformance.wire.strict_json import Json
 
@@ -410,3 +411,19 @@ def param_elsewhere(reply: ErrorReply, context: Context) -> ErrorReply:
     if context.refusal is None or not context.refusal.check.startswith("json_schema."):
         return reply
     return replace(reply, body={**reply.body, "error": {**reply.body["error"], "param": "model"}})
+
+
+def _urls(value: Json) -> Iterator[str]:
+    """The URLs of references in a JSON value."""
+    if isinstance(value, dict):
+        reference = value.get("$ref")
+        if isinstance(reference, str) and reference.startswith(("http://", "https://")):
+            yield reference
+    for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from _urls(item)
+
+
+@fault("rf-remote-reference-fetched", at=Stage.REPLY, violates=["structured_output.reference.remote_is_not_called"])
+def remote_reference_fetched(reply: Reply, context: Context) -> Reply:
+    """References to URLs are followed, and the request is refused all the same."""
+    return replace(reply, fetches=tuple(_urls(schema_of_request(context))))

@@ -35,3 +35,16 @@ def test_what_was_sent_to_show_a_violation_better_is_left_out() -> None:
 def test_other_relations_and_axes_measure_nothing() -> None:
     assert observe(EXCHANGES, [Mark(Relation.REPEAT, "x", "again", "e1")], AUROUS) == ()
     assert observe(EXCHANGES, [mark(1, 5, "width.any")], AUROUS) == ()
+
+
+def test_the_time_until_a_stored_completion_is_found_is_told() -> None:
+    stored = exchange({"request": {"store": True}}, 1)
+    look = {"method": "GET", "path": "/chat/completions/chatcmpl-example1"}
+    early = exchange({**look, "status": 404, "error": {}, "started": 1_760_000_001}, 2)
+    late = exchange({**look, "started": 1_760_000_003}, 3)
+    openai = load("openai")
+    assert observe([stored, early, late], [], openai) == (
+        Observation("storage.visible_after", 2.995, "seconds", False, ("e1", "e3")),
+    )
+    assert [found.value for found in observe([stored, late], [], openai)] == [0.0]
+    assert observe([exchange({}, 1), late], [], openai) == ()

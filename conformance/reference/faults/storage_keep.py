@@ -33,13 +33,20 @@ def is_kind(context: Context, *kinds: Kind) -> bool:
     at=Stage.KEEP,
     violates=["storage.stored.is_retrievable", "storage.streamed.is_retrievable"],
     thread="https://github.com/ogx-ai/ogx/pull/3373",
+    entails={"storage.list.finds_by_metadata": "what is not kept is not listed"},
 )
 def store_noop(record: Stored | None, context: Context) -> Stored | None:
     """A completion that asks to be stored is answered and not kept."""
     return None
 
 
-@fault("st-stream-not-stored", at=Stage.KEEP, violates=["storage.streamed.is_retrievable"], condition="only streamed")
+@fault(
+    "st-stream-not-stored",
+    at=Stage.KEEP,
+    violates=["storage.streamed.is_retrievable"],
+    condition="only streamed",
+    entails={"storage.list.finds_by_metadata": "what is not kept is not listed"},
+)
 def stream_not_stored(record: Stored | None, context: Context) -> Stored | None:
     """A streamed completion is not kept."""
     return None if context.streamed else record

@@ -107,3 +107,21 @@ def test_a_header_that_is_sent_twice_is_told_twice():
     assert written["requirements"][0]["findings"][0]["steps"][0]["headers"] == [["A", "1"], ["a", "2"]]
     assert problems(written) == []
     assert json_report.read(json_report.render(made)) == made
+
+
+def test_a_report_from_before_there_were_waivers_can_be_read():
+    old = data()
+    for name in ("waivers", "baseline"):
+        del old[name]
+    for found in old["requirements"]:
+        del found["places"], found["excused"]
+    read = json_report.read(json.dumps(old))
+    assert (read.waivers, read.baseline) == ((), None)
+    assert next(found.places for found in read.rows if found.id == "tool_choice.lenient") == ("chunk:/choices/*/delta",)
+
+
+def test_a_waiver_that_ends_on_no_day_is_refused():
+    broken = data()
+    broken["waivers"][0]["expires"] = "2026-02-31"
+    with pytest.raises(json_report.ReportError, match="no day of the calendar"):
+        json_report.read(json.dumps(broken))

@@ -395,7 +395,7 @@ def suppresses_tools(completion: Completion, context: Context) -> Completion:
 )
 def refusal_beside_content(completion: Completion, context: Context) -> Completion:
     """A refusal stands in content too."""
-    if schema_of(context) is None:
+    if schema_of(context) is None or demanded(context).wants_logprobs:
         return completion
     text = "I cannot help with that."
     made = [

@@ -81,7 +81,12 @@ def markup_under_auto(completion: Completion, context: Context) -> Completion:
     return _markup(completion, context, called[0].calls[0].name) if free and called else completion
 
 
-@fault("tc-markup-under-none", at=Stage.COMPLETION, violates=["tool_choice.none.leaves_no_markup"])
+@fault(
+    "tc-markup-under-none",
+    at=Stage.COMPLETION,
+    violates=["tool_choice.none.leaves_no_markup"],
+    entails={"structured_output.strict.answer_is_json": "markup is no JSON where a schema asks for some"},
+)
 def markup_under_none(completion: Completion, context: Context) -> Completion:
     """Under "none" the calls are not parsed, but the model still writes them."""
     chat = demanded(context)

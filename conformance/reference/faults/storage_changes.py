@@ -37,7 +37,6 @@ def update_answers_with_the_old(body: Json, context: Context) -> Json:
     entails={
         _FINDS: "what is not kept is not found",
         "storage.list.pairs_are_combined": "what is kept still is found",
-        "storage.list.metadata_leaves_others_out": "what is kept still is found",
     },
 )
 def update_lost(record: Stored, context: Context) -> Stored:
@@ -86,7 +85,6 @@ def update_cut_at_256(record: Stored, context: Context) -> Stored:
     condition="only after an update",
     entails={
         "storage.list.walk_yields_each_once": "what is not listed is on no page",
-        "storage.list.has_more_tells_the_truth": "what is not listed is not counted",
     },
 )
 def updated_not_listed(record: Stored, context: Context) -> Stored:

@@ -220,9 +220,6 @@ def retrieve_created_now(body: Json, context: Context) -> Json:
         "storage.retrieve.has_the_same_usage": "everything stands one level deeper",
         _METADATA: "everything stands one level deeper",
         "storage.update.is_kept": "everything stands one level deeper",
-        "storage.update.leaves_the_rest": "everything stands one level deeper",
-        "storage.record.has_a_status": "everything stands one level deeper",
-        _UNKNOWN: "nothing shows that the id exists",
     },
 )
 def retrieve_wrapped(body: Json, context: Context) -> Json:

@@ -109,12 +109,11 @@ _asked(
     thread="https://github.com/BerriAI/litellm/issues/36324",
 )
 _asked(
-    "st-after-wrong-side",
-    [_WALK],
-    "In falling order the page after a cursor is the one before it.",
-    lambda q, c: replace(q, order="asc") if q.after is not None and q.order == "desc" else q,
+    "st-after-ignored-falling",
+    [f"{_LIST}after_excludes_the_cursor", _WALK],
+    "In falling order the cursor of a list is ignored.",
+    lambda q, c: replace(q, after=None) if q.order == "desc" else q,
     condition="only order=desc with after",
-    entails={"storage.list.order_is_by_time": "the other side is sorted the other way"},
     thread="https://github.com/8monkey-ai/hebo-gateway/pull/55",
 )
 _asked(
@@ -196,20 +195,15 @@ def walk_repeats_one(page: Page, context: Context) -> Page:
 
 
 @fault(
-    "st-list-one-per-second",
+    "st-list-one-per-hour",
     at=Stage.PAGE,
     violates=[_FINDS, f"{_LIST}finds_by_model"],
-    entails={
-        _WALK: "what is not listed is on no page",
-        _MORE: "what is not listed is not counted",
-        f"{_LIST}after_excludes_the_cursor": "pages are cut before",
-    },
-    condition="only entries of one second",
-    thread="https://github.com/ogx-ai/ogx/issues/5849",
+    entails={_WALK: "what is not listed is on no page"},
+    condition="only entries of one hour",
 )
-def list_one_per_second(page: Page, context: Context) -> Page:
-    """Of the entries of one second a list holds one."""
-    return replace(page, records=list({record.created: record for record in page.records}.values()))
+def list_one_per_hour(page: Page, context: Context) -> Page:
+    """Of the entries of one hour a list holds one."""
+    return replace(page, records=list({record.created // 3600: record for record in page.records}.values()))
 
 
 fault("st-order-word-200", at=Stage.REFUSAL, violates=[f"{_LIST}unknown_order_is_refused"])(

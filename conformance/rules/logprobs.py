@@ -80,7 +80,7 @@ def non_boolean_is_refused(trace: Single, terms: Terms) -> Verdicts:
     on=Single,
     reads=_ASKED,
     when=lambda trace, terms: (
-        asks(trace.exchange)
+        chat_of(trace.exchange).wants_logprobs
         and is_integer(_top(trace.exchange))
         and _bounds(terms) is not None
         and not _in_range(_top(trace.exchange), terms)
@@ -96,7 +96,7 @@ def out_of_range_is_refused(trace: Single, terms: Terms) -> Verdicts:
     "logprobs.top.non_integer_is_refused",
     on=Single,
     reads=_ASKED,
-    when=lambda trace, terms: asks(trace.exchange) and _is_no_integer(_top(trace.exchange)),
+    when=lambda trace, terms: chat_of(trace.exchange).wants_logprobs and _is_no_integer(_top(trace.exchange)),
 )
 def non_integer_is_refused(trace: Single, terms: Terms) -> Verdicts:
     """A top_logprobs that is no integer is refused."""

@@ -15,6 +15,7 @@ from conformance.rules.logprobs_view import (
     every_entry,
     gives_alternatives,
     gives_entries,
+    says_nothing,
 )
 from conformance.rules.stream_view import one_per_place
 from conformance.wire.answer import MISSING
@@ -197,5 +198,5 @@ def entry_is_of_the_text(trace: Single, terms: Terms) -> Verdicts:
     yield from one_per_place(
         entry.at("", "a token with text or bytes", "an entry of nothing")
         for entry in every_entry(trace.exchange)
-        if entry.token == "" and not entry.fields.get("bytes")
+        if says_nothing(entry)
     )

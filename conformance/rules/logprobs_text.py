@@ -17,6 +17,7 @@ from conformance.rules.logprobs_view import (
     joined,
     pieces,
     place_of,
+    says_nothing,
     whole,
 )
 from conformance.wire.answer import Choice
@@ -111,23 +112,17 @@ def _visible_tokens(exchange: Exchange) -> int | None:
 
 @rule("logprobs.entries.are_no_more_than_tokens", on=Single, reads=_ASKED, values=("usage",), when=asks_and_gets())
 def entries_are_no_more_than_tokens(trace: Single, terms: Terms) -> Verdicts:
-    """There are no more entries than tokens are counted, or where none are, than the token limit allows a choice."""
+    """There are no more entries than tokens are counted; whether a limit was kept is another rule's matter."""
     exchange = trace.exchange
-    found, limit = entries(exchange), chat_of(exchange).token_limit
     counted = None if terms.dialect.convention("usage.reasoning") == "separate" else _visible_tokens(exchange)
-    if counted is None and limit is None:
+    if counted is None:
         yield NOT_APPLICABLE
-    # What several choices are counted as is a matter of usage: then each of them alone is held against the count.
-    total = sum(map(len, found.values())) if len(choices_of(exchange)) == 1 else max(map(len, found.values()))
-    last = next(reversed(found.values()))[-1]
-    if counted is not None:
-        if total > counted:
-            yield last.at("", f"at most {counted} entries, as many as tokens are counted", f"{total} entries")
         return
-    for items in found.values():
-        if limit is not None and len(items) > max(limit, 1):
-            yield items[-1].at("", f"at most {limit} entries, as the token limit says", f"{len(items)} entries")
-            return
+    found = [[entry for entry in items if not says_nothing(entry)] for items in entries(exchange).values()]
+    # What several choices are counted as is a matter of usage: then each of them alone is held against the count.
+    most = max(found, key=len) if len(choices_of(exchange)) > 1 else [entry for items in found for entry in items]
+    if len(most) > counted:
+        yield most[-1].at("", f"at most {counted} entries, as many as tokens are counted", f"{len(most)} entries")
 
 
 @rule(

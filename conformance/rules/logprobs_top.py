@@ -18,6 +18,7 @@ from conformance.rules.logprobs_view import (
     gives_alternatives,
     is_free_text,
     is_wellformed,
+    says_nothing,
 )
 from conformance.rules.stream_view import one_per_place
 from conformance.wire.chat_request import ChatRequest
@@ -73,7 +74,11 @@ def at_most_as_asked(trace: Single, terms: Terms) -> Verdicts:
 def as_many_as_asked(trace: Single, terms: Terms) -> Verdicts:
     """Free text has as many alternatives at each position as are asked for."""
     wanted = asked_alternatives(chat_of(trace.exchange))
-    listed = [entry for entry in every_entry(trace.exchange) if isinstance(entry.fields.get("top_logprobs"), list)]
+    listed = [
+        entry
+        for entry in every_entry(trace.exchange)
+        if isinstance(entry.fields.get("top_logprobs"), list) and not says_nothing(entry)
+    ]
     if not listed:
         yield NOT_APPLICABLE
     yield from one_per_place(

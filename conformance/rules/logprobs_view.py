@@ -22,6 +22,8 @@ from conformance.wire.strict_json import Json, is_integer, is_number, show
 from conformance.wire.traces import Single
 
 SIDES = ("content", "refusal")
+_MOST = 20
+"""CreateChatCompletionRequest.top_logprobs: maximum."""
 FLOOR = -9999.0
 """Stands for "very unlikely" on the original API: ChatCompletionTokenLogprob.logprob in its OpenAPI document."""
 
@@ -191,8 +193,8 @@ def all_listed(exchange: Exchange) -> Iterator[Entry]:
 
 
 def content_of(exchange: Exchange, choice: Choice, side: str = "content") -> tuple[Entry, ...]:
-    """The entries of one choice of the answer."""
-    return entries(exchange).get((place_of(choice), side), ())
+    """The entries of one choice of the answer, without those of nothing, which one rule judges."""
+    return tuple(entry for entry in entries(exchange).get((place_of(choice), side), ()) if not says_nothing(entry))
 
 
 def place_of(choice: Choice) -> int:
@@ -213,6 +215,11 @@ def joined(items: tuple[Entry, ...]) -> bytes:
     return b"".join(entry.spelled for entry in items)
 
 
+def says_nothing(entry: Entry) -> bool:
+    """An entry without text and bytes, as of the token that ends the answer."""
+    return entry.token == "" and not entry.fields.get("bytes")
+
+
 def asked_alternatives(chat: ChatRequest) -> int:
     """How many alternatives the request asks for at each position; 0 where none or malformed."""
     found = chat.body.get("top_logprobs")
@@ -220,8 +227,14 @@ def asked_alternatives(chat: ChatRequest) -> int:
 
 
 def asks(exchange: Exchange) -> bool:
-    """The request asks for log probabilities."""
-    return chat_of(exchange).wants_logprobs
+    """The request asks for log probabilities, and for no number of alternatives that ought to be refused."""
+    return chat_of(exchange).wants_logprobs and not _asks_wrongly(exchange)
+
+
+def _asks_wrongly(exchange: Exchange) -> bool:
+    """What comes of such a request is nobody's promise."""
+    top = chat_of(exchange).body.get("top_logprobs")
+    return top is not None and not (is_integer(top) and 0 <= top <= _MOST)
 
 
 def is_free_text(chat: ChatRequest) -> bool:
@@ -240,12 +253,12 @@ def whole(exchange: Exchange) -> bool:
 
 def gives_entries(trace: Single, terms: Terms) -> bool:
     """A condition: a completion with at least one entry."""
-    return bool(entries(trace.exchange))
+    return bool(entries(trace.exchange)) and not _asks_wrongly(trace.exchange)
 
 
 def gives_alternatives(trace: Single, terms: Terms) -> bool:
     """A condition: some entry lists alternatives."""
-    return any(entry.alternatives for entry in every_entry(trace.exchange))
+    return gives_entries(trace, terms) and any(entry.alternatives for entry in every_entry(trace.exchange))
 
 
 def asks_and_gets(test: Callable[[ChatRequest], bool] = lambda chat: True) -> Callable[[Single, Terms], bool]:

@@ -380,11 +380,10 @@ def test_entries_are_counted_without_hidden_reasoning(counted: int, hidden: int,
     assert bool(found("entries.are_no_more_than_tokens", answer)) is wrong
 
 
-def test_entries_are_held_against_the_token_limit_where_nothing_is_counted() -> None:
+@pytest.mark.parametrize("usage", ["<absent>", None, {"completion_tokens": 0}, {"completion_tokens": 1.5}])
+def test_entries_are_compared_with_nothing_where_no_count_is_told(usage: Any) -> None:
     answer = spec("Hi", given(entry("H"), entry("i")), max_tokens=1)
-    answer["top"] = {"usage": "<absent>"}
-    assert found("entries.are_no_more_than_tokens", answer)
-    del answer["request"]["max_tokens"]
+    answer["top"] = {"usage": usage}
     assert reason("entries.are_no_more_than_tokens", answer) is Reason.NOT_APPLICABLE
 
 
@@ -482,8 +481,26 @@ def test_tokens_are_compared_where_the_unstreamed_answers_agree() -> None:
     assert reason("parity.same_tokens", PLAIN, PLAIN, free) is Reason.NOT_APPLICABLE
 
 
+def test_an_entry_of_nothing_is_one_rule_s() -> None:
+    nothing = entry("", -0.1, ("", -28.0), token="", bytes=[])
+    plain = spec("Hi", given(entry("H", -0.2), entry("i", -0.1), nothing), temperature=0, top_logprobs=1)
+    plain["top"]["usage"]["completion_tokens"] = 2
+    assert found("entry.is_of_the_text", plain)
+    assert held("entries.are_no_more_than_tokens", plain)
+    assert held("parity.same_tokens", plain, plain, streamed(-0.2, -0.1))
+
+
+@pytest.mark.parametrize("top", [-1, 1.5, "3", 100_000])
+def test_what_comes_of_a_request_that_ought_to_be_refused_is_not_judged(top: Any) -> None:
+    answer = spec("Hi", given(entry("Hi", 0.5, ("Hi", -0.1), ("Hi", -0.1))), top_logprobs=top)
+    names = ("value.is_not_positive", "top.are_distinct", "top.at_most_as_asked", "choices.have_entries")
+    assert [name for name in names if reason(name, answer) is not Reason.NOT_APPLICABLE] == []
+    name = "top.out_of_range_is_refused" if isinstance(top, int) else "top.non_integer_is_refused"
+    assert found(name, answer)
+
+
 def test_longer_and_shorter_lists_are_told_apart() -> None:
-    longer = stream(({"role": "assistant", "content": "Hi"}, given(entry("H"), entry("i"), entry(""))), temperature=0)
+    longer = stream(({"role": "assistant", "content": "Hi"}, given(entry("H"), entry("i"), entry("!"))), temperature=0)
     assert "3 tokens instead of 2" in found("parity.same_tokens", PLAIN, PLAIN, longer)
     shorter = stream(({"role": "assistant", "content": "Hi"}, given(entry("H"))), temperature=0)
     assert "1 tokens instead of 2" in found("parity.same_tokens", PLAIN, PLAIN, shorter)

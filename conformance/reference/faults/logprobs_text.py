@@ -77,11 +77,6 @@ object_fault(
     "Unstreamed, the token that ends the answer has an entry of nothing.",
     _ending({"token": "", "logprob": -9999.0, "bytes": [], "top_logprobs": []}),
     when=unstreamed,
-    entails={
-        **_COUNT,
-        _MANY: "the token is not counted",
-        _TOKENS: "streamed, it is not there",
-    },
     thread="https://github.com/vllm-project/vllm/pull/17637",
     condition="only unstreamed",
 )

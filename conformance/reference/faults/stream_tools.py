@@ -26,6 +26,7 @@ Chunks = list[dict[str, Json] | str]
     at=Stage.CHUNKS,
     violates=["stream_tools.list.is_an_array_of_objects"],
     entails={
+        "storage.streamed.has_the_joined_choices": "what is stored has the calls",
         "tool_choice.allowed_tools.bounds_the_calls": "no call can be made out any more",
         "structured_output.content.is_not_empty": "neither a call nor a text can be made out",
         "tool_choice.required.calls_a_tool": "no call can be made out any more",

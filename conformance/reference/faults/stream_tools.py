@@ -26,6 +26,9 @@ Chunks = list[dict[str, Json] | str]
     at=Stage.CHUNKS,
     violates=["stream_tools.list.is_an_array_of_objects"],
     entails={
+        "storage.streamed.has_the_joined_choices": "what is stored has the calls",
+        "tool_choice.allowed_tools.bounds_the_calls": "no call can be made out any more",
+        "structured_output.content.is_not_empty": "neither a call nor a text can be made out",
         "tool_choice.required.calls_a_tool": "no call can be made out any more",
         "tool_choice.named.calls_the_function": "no call can be made out any more",
         "stream.parity.same_kinds_of_content": "the unstreamed answer has calls",
@@ -340,7 +343,12 @@ def finish_stop_required(chunks: Chunks, context: Context) -> Chunks:
     "sd-no-tool-deltas",
     at=Stage.CHUNKS,
     violates=["tool_choice.required.calls_a_tool", "tool_choice.named.calls_the_function"],
-    entails={"stream.parity.same_kinds_of_content": "the unstreamed answer has calls"},
+    entails={
+        "tool_choice.allowed_tools.bounds_the_calls": "no call can be made out any more",
+        "structured_output.content.is_not_empty": "neither a call nor a text can be made out",
+        "storage.streamed.has_the_joined_choices": "what is stored has the calls",
+        "stream.parity.same_kinds_of_content": "the unstreamed answer has calls",
+    },
     thread="https://github.com/raullenchai/Rapid-MLX/issues/425",
 )
 def no_tool_deltas(chunks: Chunks, context: Context) -> Chunks:

@@ -256,6 +256,7 @@ def named_other_tool(completion: Completion, context: Context) -> Completion:
     "tc-named-as-text",
     at=Stage.COMPLETION,
     violates=["tool_choice.named.calls_the_function"],
+    entails={"structured_output.strict.answer_is_json": "prose is no JSON where a schema asks for some"},
     thread="https://github.com/ollama/ollama/issues/17921",
 )
 def named_as_text(completion: Completion, context: Context) -> Completion:

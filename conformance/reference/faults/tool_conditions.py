@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from conformance.reference.arguments import instance
 from conformance.reference.faults.call_edits import (
     body_calls,
     demanded,
@@ -14,10 +15,10 @@ from conformance.reference.faults.call_edits import (
     later_deltas,
     parts,
     said,
-    saying,
     with_calls,
 )
-from conformance.reference.stages import Completion, Context, Stage, fault
+from conformance.reference.stages import Chosen, Completion, Context, Stage, Token, fault
+from conformance.wire import strict_json
 from conformance.wire.chat_request import Choosing
 from conformance.wire.strict_json import Json
 
@@ -64,7 +65,15 @@ def required_lost_with_format(completion: Completion, context: Context) -> Compl
     chat = demanded(context)
     if chat.format_type != "json_schema" or chat.choosing not in (Choosing.REQUIRED, Choosing.NAMED):
         return completion
-    return said(completion, *(saying(choice, '{"answer":"sunny"}') for choice in completion.choices))
+    declared = chat.body["response_format"].get("json_schema")
+    schema = declared.get("schema") if isinstance(declared, dict) else None
+    text = strict_json.dump(instance({} if schema is None else schema)).decode()
+    return said(completion, *(_saying_exactly(choice, text) for choice in completion.choices))
+
+
+def _saying_exactly(choice: Chosen, text: str) -> Chosen:
+    """The choice with this text, and nothing after it."""
+    return replace(choice, tokens=(Token(text.encode()),), calls=(), finish_reason="stop", call_tokens=0)
 
 
 @fault(

@@ -76,8 +76,11 @@ def makes_no_call_without_tools(trace: Single, terms: Terms) -> Verdicts:
     when=_choosing(Choosing.OMITTED, Choosing.AUTO, Choosing.REQUIRED, Choosing.NAMED),
 )
 def auto_leaves_no_markup(trace: Single, terms: Terms) -> Verdicts:
-    """Where calls are allowed, the text holds no unparsed tool-call markup."""
-    yield from _no_markup(trace.exchange)
+    """Where calls are allowed, the text holds no unparsed tool-call markup; a call that the limit cut may look so."""
+    if any(choice.cut for choice in choices_of(trace.exchange)):
+        yield Vacuous(Reason.CUT_BY_LIMIT)
+    else:
+        yield from _no_markup(trace.exchange)
 
 
 @rule(

@@ -88,3 +88,15 @@ def test_a_server_error_is_a_refusal_only_if_it_says_what_is_wrong() -> None:
     assert _judge(requirement, _asked("any", status=500, error=said)).held
     assert _judge(requirement, _asked("any", status=500, error={"param": "tool_choice"})).held
     assert _judge(requirement, _asked("any", status=503, error=said)).vacuous is not None
+
+
+def test_a_call_that_the_limit_cut_is_no_markup_left_over() -> None:
+    requirement = "tool_choice.auto.leaves_no_markup"
+    text = {"content": '<tool_call>\n{"name": "get_weather", "argum'}
+    cut = _judge(requirement, _asked("auto", choice={"finish_reason": "length"}, message=text))
+    assert cut.vacuous is not None
+    assert cut.vacuous.reason is Reason.CUT_BY_LIMIT
+    whole = {"content": '<tool_call>\n{"name": "get_weather", "arguments": {}}\n</tool_call>'}
+    assert _judge(requirement, _asked("auto", message=whole)).findings
+    limited = _asked("none", choice={"finish_reason": "length"}, message=whole)
+    assert _judge("tool_choice.none.leaves_no_markup", limited).findings

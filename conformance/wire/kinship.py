@@ -211,20 +211,25 @@ def _by_call_id(turn: _Turn, issued: dict[tuple[str, str], list[_Turn]]) -> _Tur
 
 
 def lifecycles(exchanges: Iterable[Exchange]) -> Iterator[Lifecycle]:
-    """Calls below the id of a completion, with the request that created it where that is known."""
-    calls: dict[tuple[str, str], list[Exchange]] = {}
-    created: dict[tuple[str, str], Exchange] = {}
+    """Calls below the id of a completion, with the requests that created it where they are known; in order.
+
+    An id that several completions were given names none of them, which is seen only where all of them are there.
+    """
+    found: dict[tuple[str, str], list[Exchange]] = {}
+    called: set[tuple[str, str]] = set()
     for exchange in exchanges:
         named = _STORED.fullmatch(exchange.request.route)
         if named is not None:
-            calls.setdefault((exchange.origin, unquote(named[1])), []).append(exchange)
+            key = (exchange.origin, unquote(named[1]))
+            called.add(key)
+            found.setdefault(key, []).append(exchange)
             continue
         chat = exchange.request.chat
         if chat is None or chat.body.get("store") is not True or "id" in exchange.altered:
             continue
         answer = exchange.answer
         if answer is not None and isinstance(answer.id, str):
-            created.setdefault((exchange.origin, answer.id), exchange)
-    for key, group in calls.items():
-        creator = created.get(key)
-        yield Lifecycle(((creator,) if creator is not None else ()) + tuple(group), key[1])
+            found.setdefault((exchange.origin, answer.id), []).append(exchange)
+    for key, group in found.items():
+        if key in called:
+            yield Lifecycle(tuple(group), key[1])

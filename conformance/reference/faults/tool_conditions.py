@@ -121,7 +121,6 @@ def id_reused_after_result(completion: Completion, context: Context) -> Completi
     "ts-letters-replaced",
     at=Stage.COMPLETION,
     violates=["tools.strict.arguments_satisfy_the_schema"],
-    entails={"stream_tools.parity.same_arguments": "arguments that the schema fixes are altered in one mode"},
     condition="only non-ASCII arguments, only of strict tools",
 )
 def letters_replaced(completion: Completion, context: Context) -> Completion:

@@ -68,4 +68,4 @@ def _visibility(exchanges: Iterable[Exchange], dialect: Dialect) -> Iterator[Obs
             if longest is None or waited > longest[0]:
                 longest = (waited, (creation.id, exchange.id))
     if longest is not None:
-        yield Observation("storage.visible_after", round(longest[0], 3), "seconds", False, longest[1])
+        yield Observation("storage.visible_after", round(longest[0], 3), "seconds", True, longest[1])

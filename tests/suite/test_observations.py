@@ -44,7 +44,7 @@ def test_the_time_until_a_stored_completion_is_found_is_told() -> None:
     late = exchange({**look, "started": 1_760_000_003}, 3)
     openai = load("openai")
     assert observe([stored, early, late], [], openai) == (
-        Observation("storage.visible_after", 2.995, "seconds", False, ("e1", "e3")),
+        Observation("storage.visible_after", 2.995, "seconds", True, ("e1", "e3")),
     )
     assert [found.value for found in observe([stored, late], [], openai)] == [0.0]
     assert observe([exchange({}, 1), late], [], openai) == ()

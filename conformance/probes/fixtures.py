@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import islice
+from functools import cache
+from itertools import chain, islice
 from pathlib import Path
 from urllib.parse import quote
 
@@ -17,14 +18,18 @@ _STORED = 4
 """At most so many fixtures store a completion."""
 
 
+@cache
+def _shipped() -> tuple[Fixture, ...]:
+    return tuple(read_all(builtin()))
+
+
 def _chosen(base: Base, *, stored: bool) -> Iterator[Fixture]:
     """The fixtures to send, those that store a completion apart; the shipped ones not at the least effort."""
-    shipped = [] if base.effort < Effort.STANDARD else [builtin()]
-    for directory in (*shipped, *map(Path, base.fixtures)):
-        for fixture in read_all(directory):
-            stores = isinstance(fixture.body, dict) and fixture.body.get("store") is True
-            if fixture.needs <= base.capabilities and stores is stored:
-                yield fixture
+    shipped = () if base.effort < Effort.STANDARD else _shipped()
+    for fixture in chain(shipped, *(read_all(Path(directory)) for directory in base.fixtures)):
+        stores = isinstance(fixture.body, dict) and fixture.body.get("store") is True
+        if fixture.needs <= base.capabilities and stores is stored:
+            yield fixture
 
 
 def _table(base: Base) -> Iterator[Group]:

@@ -140,7 +140,10 @@ def complaint(schema: Json, value: Json) -> str:
     validators = _validators(strict_json.dump(schema).decode())
     if validators is None:
         return "not valid"
-    error = next(iter(validators[0].iter_errors(value)), None)
+    try:
+        error = next(iter(validators[0].iter_errors(value)), None)
+    except UnicodeEncodeError:  # the library keeps the value in its errors, and takes no lone surrogates
+        return "not valid"
     place = "".join(f"/{part}" for part in error.instance_path) if error is not None else ""
     return f"{place or 'the whole'}: {error.message[:160]}" if error is not None else "not valid"
 

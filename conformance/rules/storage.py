@@ -145,6 +145,8 @@ def choices(step: Step, body: dict[str, Json], answer: Answer) -> Said:
         yield at_body(step.exchange, "/choices", f"{len(answer.choices)} choices", str(len(found)))
         return
     for place, choice in enumerate(answer.choices):
+        if not is_integer(choice.index):
+            continue
         kept = next((item for item in found if isinstance(item, dict) and equal(item.get("index"), choice.index)), None)
         for name, expected, observed in _differences(choice, kept):
             yield at_body(step.exchange, f"/choices/{place}/{name}", show(expected, 120), show(observed, 120))

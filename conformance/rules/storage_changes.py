@@ -74,7 +74,9 @@ def update_is_kept(step: Step, terms: Terms) -> Said:
     body, record = shown(step), step.record
     if body is None or record is None or not record.updates:
         return
-    held = _held(body)
+    # Pairs that nobody sent are the server's own.
+    sent = {key for item in record.metadata for key in item}
+    held = {key: value for key, value in _held(body).items() if key in sent}
     if any(equal(dict(item), held) for item in record.metadata):
         yield None
     elif not step.late:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 
 from conformance.rules.base import (
     NOT_APPLICABLE,
@@ -343,7 +343,7 @@ def list_has_more_tells_the_truth(trace: Lifecycle, terms: Terms) -> Verdicts:
     def said() -> Said:
         for walk in _walks(trace, terms):
             seen: set[str] = set()
-            for step in walk:
+            for step, following in zip_longest(walk, walk[1:]):
                 found, wanted, says = _listed_ids(step), step.ledger.matching(step.call.query), _says_more(step)
                 if found is None or not wanted or says is None or not step.call.query.metadata:
                     break
@@ -354,6 +354,8 @@ def list_has_more_tells_the_truth(trace: Lifecycle, terms: Terms) -> Verdicts:
                     break
                 left = sum(step.visible(record) for record in wanted if record.id not in seen)
                 if own <= seen and says:
+                    if following is None or ids(following.exchange) != []:
+                        break
                     yield at_body(step.exchange, "/has_more", "false: no entry is left", "true")
                 # On later pages a lost entry is the walk's business.
                 elif left and not says and step is walk[0] and len(found) >= step.call.query.count:

@@ -83,8 +83,17 @@ def _same(given: dict[str, Json], kept: Json) -> bool:
     if not equal(_text(content), _text(given.get("content"))):
         return False
     return all(
-        key not in given or key not in kept or equal(given[key], kept[key]) for key in ("tool_calls", "tool_call_id")
+        key not in given or key not in kept or _holds(kept[key], given[key]) for key in ("tool_calls", "tool_call_id")
     )
+
+
+def _holds(kept: Json, given: Json) -> bool:
+    """Equal, but for further keys of objects."""
+    if isinstance(given, dict) and isinstance(kept, dict):
+        return all(key in kept and _holds(kept[key], value) for key, value in given.items())
+    if isinstance(given, list) and isinstance(kept, list):
+        return len(given) == len(kept) and all(map(_holds, kept, given))
+    return equal(given, kept)
 
 
 @on_steps("storage.messages.are_the_input", Kind.MESSAGES, values=("content",))

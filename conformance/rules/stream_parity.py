@@ -266,7 +266,8 @@ def parity_same_finish_reason(trace: Parity, terms: Terms) -> Verdicts:
         return
     for pair in pairs:
         reasons = {show(choice.finish_reason) for choice in pair.plain if isinstance(choice.finish_reason, str)}
-        if not pair.same_text or len(reasons) != 1:
+        filtered = "content_filter" in {pair.streamed.finish_reason, *(choice.finish_reason for choice in pair.plain)}
+        if filtered or not pair.same_text or len(reasons) != 1:
             yield _FREE
         elif isinstance(pair.streamed.finish_reason, str) and show(pair.streamed.finish_reason) not in reasons:
             observed = show(pair.streamed.finish_reason)

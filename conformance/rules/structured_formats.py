@@ -22,7 +22,7 @@ from conformance.rules.structured_view import (
     texts,
 )
 from conformance.wire import strict_json
-from conformance.wire.answer import Choice
+from conformance.wire.answer import MISSING, Choice
 from conformance.wire.chat_request import ChatRequest
 from conformance.wire.exchange import Exchange, Facet
 from conformance.wire.refusal import top_field
@@ -146,8 +146,11 @@ def content_is_not_empty(trace: Single, terms: Terms) -> Verdicts:
     for choice in texts(trace.exchange):
         if not isinstance(choice, Choice):
             yield choice
+        elif choice.raw is not None and not isinstance(choice.raw.get("message"), dict):
+            yield Vacuous(Reason.NO_CONTROL, "a choice without a message")
         elif not choice.text.strip():
-            yield at_choice(trace.exchange, choice, "JSON", f"content {show(choice.content, 40)}")
+            held = "no content" if choice.content is MISSING else f"content {show(choice.content, 40)}"
+            yield at_choice(trace.exchange, choice, "JSON", held)
 
 
 @rule(

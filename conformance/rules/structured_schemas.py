@@ -3,8 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
-from conformance.rules.base import Reason, Terms, Vacuous, Verdicts, at_chunk, at_sequence, at_status, rule
+from conformance.rules.base import (
+    NOT_APPLICABLE,
+    Reason,
+    Terms,
+    Vacuous,
+    Verdicts,
+    at_chunk,
+    at_sequence,
+    at_status,
+    fold,
+    rule,
+)
 from conformance.rules.calls import chat_of
 from conformance.rules.refusals import carries_error, must_accept, must_refuse
 from conformance.rules.schema_check import (
@@ -225,29 +237,81 @@ def local_reference_is_accepted(trace: Single, terms: Terms) -> Verdicts:
     yield from must_accept(trace.exchange, words, "2xx: local references are supported")
 
 
+def _is_unfinished(exchange: Exchange) -> bool:
+    return exchange.answer is not None and not exchange.answer.complete
+
+
 def _ends_badly(exchange: Exchange) -> Iterator[str]:
     """How an accepted request came to no good end, in words."""
     if carries_error(exchange) or (exchange.assembly is not None and exchange.assembly.errors):
         yield "an error in the middle of the answer"
-    elif exchange.answer is not None and exchange.answer.streamed and not exchange.answer.complete:
+    elif exchange.assembly is not None and not exchange.assembly.done and _is_unfinished(exchange):
+        # Where `[DONE]` stands the answer was not given up: what its chunks lack is the business of other rules.
         yield "a stream without an end"
 
 
-@rule(
-    "structured_output.reference.recursion_is_survived",
-    on=Single,
-    reads=JUDGED,
-    when=lambda trace, terms: _goes_well(schema := _schema_of(trace.exchange)) and _is_recursive(schema),
-)
-def recursion_is_survived(trace: Single, terms: Terms) -> Verdicts:
-    """A recursive schema is answered or refused in time: no server error, no answer that breaks off."""
-    exchange, status = trace.exchange, trace.exchange.status or 0
-    if status in (502, 503, 504) or status == 429:
-        yield Vacuous(Reason.TRANSPORT, f"status {status}")
-    elif status >= 500:
-        yield at_status(exchange, "2xx with an answer, or 400")
-    for how in _ends_badly(exchange):
-        yield at_chunk(exchange, None, "", "an answer that comes to its end, or a refusal before it begins", how)
+@dataclass(frozen=True)
+class _Recursions:
+    """What became of requests with recursive schemas."""
+
+    failed: tuple[Exchange, ...] = ()
+    """Answers of a server error."""
+    ended: int = 0
+    """Streams that came to an end."""
+    broken: tuple[tuple[Exchange, str], ...] = ()
+    """Streams that did not, and what happened."""
+    passed: int = 0
+
+    def joined(self, later: _Recursions) -> _Recursions:
+        return _Recursions(
+            (*self.failed, *later.failed),
+            self.ended + later.ended,
+            (*self.broken, *later.broken),
+            self.passed + later.passed,
+        )
+
+
+@fold("structured_output.reference.recursion_is_survived", reads=JUDGED)
+class RecursionIsSurvived:
+    """Recursive schemas are answered or refused in time: no server error, no answers that break off.
+
+    One stream that breaks off is an accident; where none of several comes to its end it is the schema.
+    """
+
+    def empty(self) -> _Recursions:
+        """Nothing seen."""
+        return _Recursions()
+
+    def step(self, state: _Recursions, exchange: Exchange, terms: Terms) -> _Recursions:
+        """Note how an answer under a recursive schema ends."""
+        if exchange.request.chat is None or (exchange.status or 0) in (429, 502, 503, 504):
+            return state
+        schema = _schema_of(exchange)
+        if not _goes_well(schema) or not _is_recursive(schema):
+            return state
+        if (exchange.status or 0) >= 500:
+            return state.joined(_Recursions((exchange,)))
+        how = next(_ends_badly(exchange), None)
+        if how is not None:
+            return state.joined(_Recursions(broken=((exchange, how),)))
+        streamed = exchange.answer is not None and exchange.answer.streamed
+        return state.joined(_Recursions(ended=int(streamed), passed=1))
+
+    def merge(self, earlier: _Recursions, later: _Recursions) -> _Recursions:
+        """Both."""
+        return earlier.joined(later)
+
+    def finish(self, state: _Recursions, terms: Terms) -> Verdicts:
+        """The server errors, and the streams that break off where none comes to its end."""
+        if not (state.failed or state.broken or state.passed):
+            yield NOT_APPLICABLE
+        for exchange in state.failed:
+            yield at_status(exchange, "2xx with an answer, or 400")
+        if state.broken and (state.ended or len(state.broken) == 1):
+            yield Vacuous(Reason.NO_CONTROL, "a stream that broke off, which may have been an accident")
+            return
+        for exchange, how in state.broken:
+            yield at_chunk(exchange, None, "", "an answer that comes to its end, or a refusal before it begins", how)
 
 
 def _some_reference(test: Callable[[dict[str, Json], str], bool]) -> Condition:

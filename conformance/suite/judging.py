@@ -61,6 +61,8 @@ class _Accidents:
                 self._excused.add(exchange.id)
 
     def excuse(self, judgement: Judgement) -> Judgement:
+        if not self._excused or not judgement.findings:
+            return judgement
         kept = tuple(finding for finding in judgement.findings if finding.exchange not in self._excused)
         if len(kept) == len(judgement.findings):
             return judgement

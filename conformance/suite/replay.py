@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from conformance import probes as probe_modules
@@ -35,8 +35,13 @@ def prepare(
     return make_plan(chosen, base, seed, ids=ids, opening=ready.opening)
 
 
-def replay(plan: Plan, transport: Transport) -> tuple[list[Exchange], list[Mark]]:
-    """Send the whole plan in one fixed order in this thread, scenarios included; returns exchanges and marks."""
-    courier = Courier(transport)
+def replay(
+    plan: Plan, transport: Transport, earlier: Mapping[str, Exchange] | None = None
+) -> tuple[list[Exchange], list[Mark]]:
+    """Send the whole plan in one fixed order in this thread, scenarios included; returns exchanges and marks.
+
+    `earlier` are exchanges of another replay by their ids: see `Courier`.
+    """
+    courier = Courier(transport, earlier=earlier)
     in_order(plan, courier)
     return courier.exchanges, courier.marks

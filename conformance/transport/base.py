@@ -91,9 +91,18 @@ def header_fields(request: Request, key: str | None, own: Headers = (), second_k
     return (*kept, *own, *sent, *credentials)
 
 
-@lru_cache(maxsize=16384)
+_SMALL = 1 << 14
+"""Bytes of a body that is worth keeping."""
+
+
 def authenticated(request: Request, key: str | None, second_key: str | None = None) -> Request:
-    """The request as it arrives at the other end; cached, so that many replays of one plan share its parsed body."""
+    """The request as it arrives at the other end; small ones are shared, so that replays of a plan parse them once."""
+    small = request.body is None or len(request.body) <= _SMALL
+    return (_kept if small else _kept.__wrapped__)(request, key, second_key)
+
+
+@lru_cache(maxsize=4096)
+def _kept(request: Request, key: str | None, second_key: str | None) -> Request:
     return Request(
         request.method, request.path, header_fields(request, key, (), second_key), request.body, request.auth
     )

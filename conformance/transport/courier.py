@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 from urllib.parse import unquote
@@ -90,12 +90,18 @@ class Courier:
         *,
         serial: int = 0,
         sent: Callable[[Exchange, str], None] | None = None,
+        earlier: Mapping[str, Exchange] | None = None,
     ) -> None:
-        """`serial` is the number of the last id already used; `sent` hears of every exchange and its lane."""
+        """`serial` is the number of the last id already used; `sent` hears of every exchange and its lane.
+
+        `earlier` are exchanges by id: where an equal one comes in, it stands for the new one, and what has been read of
+        it need not be read again.
+        """
         self._transport = transport
         self._limits = limits or Limits()
         self._recorder = recorder
         self._sent = sent
+        self._earlier = earlier or {}
         self._lock = threading.Lock()
         self._gate = threading.BoundedSemaphore(max(1, self._limits.concurrency))
         self._alone = threading.Lock()
@@ -189,7 +195,9 @@ class Courier:
                 begun = self._transport.now()
                 answer = self._transport.send(request)
                 seconds = self._transport.now() - begun
-            last = self._keep(replace(answer, id=name, retry_of=last.id if last else None), lane, seconds)
+            found = replace(answer, id=name, retry_of=last.id if last else None)
+            known = self._earlier.get(name)
+            last = self._keep(known if known is not None and known == found else found, lane, seconds)
             pause = pause_before_retry(last, attempt, waited, self._transport.now(), patience)
             if pause is None or request.auth in _KEYLESS:
                 break

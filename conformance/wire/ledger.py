@@ -41,7 +41,7 @@ class Record:
 
     def matches(self, query: Query) -> bool | None:
         """Whether it meets the query's metadata; None where that depends on what is open."""
-        found = {all(item.get(key) == value for key, value in query.metadata) for item in self.metadata}
+        found = {_fits(item, query) for item in self.metadata}
         return found.pop() if len(found) == 1 else None
 
 
@@ -51,6 +51,8 @@ class Ledger:
 
     always: bool = False
     records: Mapping[str, Record] = field(default_factory=dict)
+    nameless: tuple[Metadata, ...] = ()
+    """The metadata of creations whose answer shows no id, or no end: they may be there, under names not known."""
     changed_at: float | None = None
     """When the last change was answered: Unix time in seconds."""
 
@@ -61,7 +63,8 @@ class Ledger:
             return self
         changed = _created(self, exchange) if call.kind is Kind.CREATE else _changed(self, call, exchange)
         if changed is None:
-            return self
+            lost = call.kind is Kind.CREATE and _may_be_kept(self, exchange)
+            return replace(self, nameless=(*self.nameless, _given(exchange))) if lost else self
         return replace(self, records={**self.records, changed.id: changed}, changed_at=ended_at(exchange))
 
     def live(self) -> list[Record]:
@@ -71,6 +74,8 @@ class Ledger:
     def matching(self, query: Query) -> list[Record] | None:
         """The live records that a list of this query is about, pages apart; None where that is open."""
         if any(record.unsure for record in self.records.values()):
+            return None
+        if any(_fits(metadata, query) for metadata in self.nameless):
             return None
         found = []
         for record in self.live():
@@ -117,13 +122,21 @@ def model_of(exchange: Exchange) -> Json:
     return asked if answer is not None and answer.model == asked else None
 
 
+def _fits(metadata: Metadata, query: Query) -> bool:
+    return all(metadata.get(key) == value for key, value in query.metadata)
+
+
 def _created(ledger: Ledger, exchange: Exchange) -> Record | None:
     found = created_id(exchange)
     if found is None or not keeps(exchange, ledger.always):
         return None
-    chat = exchange.request.chat
-    given = chat.body.get("metadata") if chat is not None else None
-    return Record(found, exchange, (given if isinstance(given, dict) else {},), unsure=found in ledger.records)
+    return Record(found, exchange, (_given(exchange),), unsure=found in ledger.records)
+
+
+def _may_be_kept(ledger: Ledger, exchange: Exchange) -> bool:
+    """It was not refused, and nothing says what it is called."""
+    refused = exchange.status is not None and 300 <= exchange.status < 500
+    return keeps(exchange, ledger.always) and not refused and created_id(exchange) is None
 
 
 def _changed(ledger: Ledger, call: Call, exchange: Exchange) -> Record | None:
@@ -142,7 +155,7 @@ def _changed(ledger: Ledger, call: Call, exchange: Exchange) -> Record | None:
     began, over = exchange.started, ended_at(before) if before is not None else None
     if before is not None and (began is None or over is None or began < over):
         orders.append((*updates[:-2], exchange, before))
-    start = _first(record)
+    start = _given(record.creator)
     found: list[Metadata] = []
     for order in orders:
         for made in _applied(start, order):
@@ -151,8 +164,9 @@ def _changed(ledger: Ledger, call: Call, exchange: Exchange) -> Record | None:
     return replace(record, metadata=tuple(found), updates=updates)
 
 
-def _first(record: Record) -> Metadata:
-    chat = record.creator.request.chat
+def _given(creator: Exchange) -> Metadata:
+    """The metadata that a creation asks to store."""
+    chat = creator.request.chat
     given = chat.body.get("metadata") if chat is not None else None
     return given if isinstance(given, dict) else {}
 

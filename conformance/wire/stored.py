@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from urllib.parse import parse_qsl, quote, unquote, urlencode
 
 from conformance.wire.exchange import Request
@@ -51,6 +52,7 @@ class Call:
     query: Query = Query()
 
 
+@lru_cache(maxsize=1024)
 def query_of(text: str) -> Query:
     """The parameters in a query string; of a repeated one the first counts, of repeated pairs each."""
     found: dict[str, str] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -24,6 +25,7 @@ from conformance.rules.judge import Judgement
 from conformance.suite.judging import Known, judge_evidence, known
 from conformance.suite.replay import prepare, replay
 from conformance.transport.memory import MemoryTransport
+from conformance.wire.exchange import Exchange
 
 DIALECTS = ("openai", "xerotier", "aurous")
 MINDS = ("obedient", "refusing", "random", "chatty")
@@ -37,6 +39,7 @@ class Setting:
     dialect: Dialect
     rules: tuple[Rule | FoldRule, ...]
     plan: Plan
+    exchanges: dict[str, Exchange]
     known: Known
 
 
@@ -66,7 +69,7 @@ def setting(name: str, seed: int = 0, effort: Effort = Effort.STANDARD) -> Setti
     plan = prepare(MemoryTransport(Endpoint(dialect).respond), dialect, seed=seed, effort=effort)
     rules = rules_of(dialect)
     exchanges, marks = replay(plan, MemoryTransport(Endpoint(dialect).respond))
-    return Setting(dialect, rules, plan, known(exchanges, marks, dialect, rules))
+    return Setting(dialect, rules, plan, {item.id: item for item in exchanges}, known(exchanges, marks, dialect, rules))
 
 
 def judged(
@@ -74,7 +77,7 @@ def judged(
 ) -> list[Judgement]:
     """All judgements of one replay."""
     endpoint = Endpoint(where.dialect, faults=faults, variations=variations, mind=mind)
-    exchanges, marks = replay(where.plan, MemoryTransport(endpoint.respond))
+    exchanges, marks = replay(where.plan, MemoryTransport(endpoint.respond), where.exchanges)
     return judge_evidence(exchanges, marks, where.dialect, where.rules, where.known)[1]
 
 
@@ -131,11 +134,26 @@ def run(case: Case) -> Seen:
     return summary(judgements)
 
 
+@cache
+def _workers() -> ProcessPoolExecutor:
+    """One pool for all matrices of a session, so that each process makes its settings once."""
+    return ProcessPoolExecutor(WORKERS, mp_context=get_context("spawn"))
+
+
+def _run_undisturbed(case: Case) -> Seen:
+    """As `run`. Nearly all that a replay leaves is freed by counting references: the collector only looks around."""
+    setting(case.dialect, case.seed, case.effort)
+    gc.freeze()
+    gc.disable()
+    seen = run(case)
+    gc.collect()
+    return seen
+
+
 def run_all(cases: Sequence[Case]) -> dict[Case, Seen]:
     """Replay many cells, on two processes."""
     ordered = sorted(cases, key=lambda case: case.dialect)
-    with ProcessPoolExecutor(WORKERS, mp_context=get_context("spawn")) as pool:
-        return dict(zip(ordered, pool.map(run, ordered, chunksize=8), strict=True))
+    return dict(zip(ordered, _workers().map(_run_undisturbed, ordered, chunksize=8), strict=True))
 
 
 def admits(change: Change, dialect: Dialect) -> bool:

@@ -15,8 +15,8 @@ from conformance.catalogue import examples
 from conformance.dialects import loader as dialects
 from conformance.probes.structured_generated import strict_schemas
 from conformance.reference.arguments import instance
-from conformance.rules.base import Rule, Terms
-from conformance.rules.judge import Judgement, judge
+from conformance.rules.base import FoldRule, Rule, Terms
+from conformance.rules.judge import Judgement, judge, judge_run
 from conformance.rules.schema_check import resolved, valid
 from conformance.rules.structured_families import (
     BOUNDS,
@@ -244,5 +244,30 @@ def test_refusals_are_not_held_against_requests_that_are_in_doubt() -> None:
     ],
 )  # fmt: skip
 def test_recursion_is_seen_through_definitions(schema: Any, survived: bool | None) -> None:
-    found = said("reference.recursion_is_survived", schema, "", status=500, error={"message": "boom"})
-    assert bool(found.findings) is (survived is False)
+    assert bool(survivals(schema, {"status": 500, "error": {"message": "boom"}})) is (survived is False)
+
+
+def survivals(schema: Any, *answers: dict[str, Any]) -> int:
+    """How many of these answers under a schema are held against the endpoint as not surviving its recursion."""
+    declared = {"name": "a", "strict": True, "schema": schema}
+    request = {"response_format": {"type": "json_schema", "json_schema": declared}}
+    made = {
+        "relation": "run",
+        "wrong": [{"request": {**request, **spec.pop("request", {})}, **spec} for spec in answers],
+    }
+    rule = RULES["structured_output.reference.recursion_is_survived"]
+    assert isinstance(rule, FoldRule)
+    found = next(iter(judge_run([rule], examples.trace(made, "wrong").exchanges, OPENAI)), None)
+    return len(found.findings) if found is not None else 0
+
+
+def test_a_stream_that_breaks_off_is_an_accident_unless_all_do() -> None:
+    tree = {**CITY, "properties": {"city": {"anyOf": [{"$ref": "#"}, {"type": "null"}]}}}
+
+    def stream(*, whole: bool) -> dict[str, Any]:
+        answer = {"deltas": [{"content": '{"city": null}'}]} if whole else {"events": [{"error": {"message": "boom"}}]}
+        return {"request": {"stream": True}, **answer}
+
+    assert survivals(tree, stream(whole=True), stream(whole=False)) == 0
+    assert survivals(tree, stream(whole=False)) == 0
+    assert survivals(tree, stream(whole=False), stream(whole=False)) == 2

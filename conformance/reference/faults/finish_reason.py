@@ -124,7 +124,11 @@ def stop_sequence_is_length(completion: Completion, context: Context) -> Complet
     "fr-length-hidden-by-stop",
     at=Stage.COMPLETION,
     violates=["finish_reason.cut_text.is_length"],
-    entails={"finish_reason.cut_json.is_length": "JSON that the limit cuts is text too"},
+    entails={
+        "finish_reason.cut_json.is_length": "JSON that the limit cuts is text too",
+        "structured_output.json_object.answer_is_json": "nothing says any more that the JSON is cut",
+        "structured_output.strict.answer_is_json": "nothing says any more that the JSON is cut",
+    },
     thread="https://github.com/UKGovernmentBEIS/inspect_ai/issues/5143",
 )
 def cut_text_is_stop(completion: Completion, context: Context) -> Completion:
@@ -136,7 +140,10 @@ def cut_text_is_stop(completion: Completion, context: Context) -> Completion:
     "fr-length-hidden-by-stop-streamed",
     at=Stage.CHUNKS,
     violates=["finish_reason.cut_json.is_length"],
-    entails={"stream.parity.same_finish_reason": "unstreamed, it is called length"},
+    entails={
+        "stream.parity.same_finish_reason": "unstreamed, it is called length",
+        "structured_output.json_object.answer_is_json": "nothing says any more that the JSON is cut",
+    },
     thread="https://github.com/juspay/neurolink/pull/1709",
     condition="only streamed structured output",
 )

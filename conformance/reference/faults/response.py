@@ -91,6 +91,7 @@ _body_fault(
     "response.created.is_in_seconds",
     lambda body, context: {**body, "created": body["created"] * 1000},
     "The time of creation is in milliseconds.",
+    entails={"storage.list.descends_by_default": "streamed completions are listed with seconds"},
 )
 _body_fault("ro-created-missing", "response.created.is_in_seconds", _drop("created"), "There is no time of creation.")
 _body_fault(

@@ -86,7 +86,11 @@ def content_type_ndjson(reply: Reply, context: Context) -> Reply:
     "sf-latin-1",
     at=Stage.FRAMES,
     violates=["sse.encoding.is_utf8"],
-    entails={"stream_tools.parity.same_arguments": "a byte that does not decode is read as U+FFFD"},
+    entails={
+        "stream_tools.parity.same_arguments": "a byte that does not decode is read as U+FFFD",
+        "structured_output.strict.answer_satisfies_the_schema": "so are those of JSON answers",
+        "tools.strict.arguments_satisfy_the_schema": "so are those of property names",
+    },
     condition="only for text with characters of Latin-1",
 )
 def latin_1(frames: list[bytes], context: Context) -> list[bytes]:
@@ -182,6 +186,7 @@ def pretty_json(frames: list[bytes], context: Context) -> list[bytes]:
     "sf-done-glued",
     at=Stage.FRAMES,
     violates=[_BLANK],
+    entails={"structured_output.reference.recursion_is_survived": "the end of the answer is unreadable"},
     thread="https://github.com/acheong08/ChatGPT-to-API/issues/14",
 )
 def done_glued(frames: list[bytes], context: Context) -> list[bytes]:

@@ -260,7 +260,16 @@ fault("st-cancel-finished-200", at=Stage.REFUSAL, violates=["storage.cancel_fini
 )
 
 
-@fault("st-other-key-403", at=Stage.ERROR, violates=["storage.other_key.gets_404"])
+@fault(
+    "st-other-key-403",
+    at=Stage.ERROR,
+    violates=["storage.other_key.gets_404"],
+    entails={
+        "errors.code.keeps_its_status": "the code says 404",
+        "errors.code.fits_status": "the code says 404",
+        "errors.type.fits_status": "the type says 404",
+    },
+)
 def other_key_403(error: ErrorReply, context: Context) -> ErrorReply:
     """Another project's key is told that it may not see a completion."""
     return replace(error, status=403) if error.status == 404 and context.owner == "second" else error

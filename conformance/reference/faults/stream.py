@@ -313,7 +313,12 @@ def keepalive_chunk(payloads: Payloads, context: Context) -> Payloads:
     return [*payloads[:1], kept, *payloads[1:]]
 
 
-@fault("sf-error-in-chunks", at=Stage.CHUNKS, violates=["stream.error_key.is_not_in_a_chunk"])
+@fault(
+    "sf-error-in-chunks",
+    at=Stage.CHUNKS,
+    violates=["stream.error_key.is_not_in_a_chunk"],
+    entails={"structured_output.reference.recursion_is_survived": "every answer holds an error"},
+)
 def error_in_chunks(payloads: Payloads, context: Context) -> Payloads:
     """Chunks say that there is no error, in an object."""
     return each_chunk(

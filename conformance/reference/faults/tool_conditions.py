@@ -237,7 +237,6 @@ def args_cut_after_dash(chunks: Chunks, context: Context) -> Chunks:
     at=Stage.CHUNKS,
     violates=["stream_tools.arguments.of_no_parameters_are_an_object"],
     entails={
-        "tool_calls.arguments.hold_an_object": "the word null is no object",
         "stream_tools.parity.arguments_stay_whole": "the unstreamed arguments are an object",
     },
     dialects=("openai",),

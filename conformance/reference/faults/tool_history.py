@@ -41,8 +41,8 @@ fault(
         "Calls in the history are refused where an empty string stands beside them.",
         _beside(lambda message: message.get("content") == ""),
         "invalid_value",
-        "messages[1].content may not be empty.",
-        "messages[1].content",
+        "The content of assistant messages may not be empty.",
+        "messages",
     )
 )
 

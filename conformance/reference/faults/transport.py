@@ -85,7 +85,10 @@ _BEYOND_BMP = re.compile("[\U00010000-\U0010ffff]")
     "un-lone-surrogate-out",
     at=Stage.REPLY,
     violates=["transport.text.has_no_lone_surrogates"],
-    entails={"stream.parity.same_text": "streamed, the characters are whole"},
+    entails={
+        "stream.parity.same_text": "streamed, the characters are whole",
+        "structured_output.strict.answer_satisfies_the_schema": "property names lose their halves too",
+    },
     thread="https://github.com/NousResearch/hermes-agent/pull/80409",
     condition="only with characters beyond U+FFFF, unstreamed",
 )
@@ -101,7 +104,10 @@ def half_a_pair(reply: Reply, context: Context) -> Reply:
     "un-replacement-char-unstreamed",
     at=Stage.COMPLETION,
     violates=["transport.text.has_no_replacement_characters"],
-    entails={"stream.parity.same_text": "streamed, the characters are whole"},
+    entails={
+        "stream.parity.same_text": "streamed, the characters are whole",
+        "structured_output.strict.answer_satisfies_the_schema": "the text is none of those that the schema allows",
+    },
     thread="https://github.com/vllm-project/vllm/issues/931",
     condition="only unstreamed, with characters beyond U+FFFF",
 )

@@ -14,21 +14,26 @@ import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
 
+from benchmarks.sequences import shortest, spelled
 from conformance.dialects import loader as dialects
 from conformance.probes.base import Effort
 from conformance.probes.plan import Plan, touches
+from conformance.probes.shrink import smallest
 from conformance.reference import faults as fault_modules
 from conformance.reference.endpoint import Endpoint
 from conformance.reference.stages import Change
 from conformance.rules import load as load_rules
+from conformance.rules.base import Rule, Terms
+from conformance.rules.judge import Judgement
 from conformance.suite.judging import judge_evidence
 from conformance.suite.replay import prepare, replay
 from conformance.transport.memory import MemoryTransport
+from conformance.wire.traces import Lifecycle
 from tests.matrix.harness import Case, fault_cases
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -60,40 +65,62 @@ def reaching(plan: Plan, rows: frozenset[str]) -> Plan:
     )
 
 
-def first_violation(plan: Plan, change: Change) -> tuple[int | None, int]:
-    """(the number of requests sent until a named requirement was violated or None, how many were sent in all)."""
+@dataclass(frozen=True)
+class Found:
+    """How many requests were sent until each seed's violation, and the shortest calls that show one of a store."""
+
+    requests: tuple[int | None, ...]
+    calls: str = ""
+
+
+def first_violation(plan: Plan, change: Change) -> tuple[int | None, int, str]:
+    """(the requests until a named requirement was violated or None, those sent in all, the shortest calls)."""
     rules = [rule for name, rule in load_rules().items() if name in change.violates]
     endpoint = Endpoint(plan.base.dialect, faults=[change])
     exchanges, marks = replay(plan, MemoryTransport(endpoint.respond))
-    _, judgements = judge_evidence(exchanges, marks, plan.base.dialect, rules)
+    terms, judgements = judge_evidence(exchanges, marks, plan.base.dialect, rules)
     positions = {exchange.id: number for number, exchange in enumerate(exchanges, 1)}
     ends = [
         max((positions[exchange.id] for exchange in judgement.trace.exchanges), default=len(exchanges))
         for judgement in judgements
         if judgement.findings
     ]
-    return min(ends, default=None), len(exchanges)
+    return min(ends, default=None), len(exchanges), _calls(judgements, change, terms)
 
 
-def measure(task: tuple[str, str, int, int]) -> list[int | None]:
+def _calls(judgements: Sequence[Judgement], change: Change, terms: Terms) -> str:
+    """The shortest sequence of calls to the store that violates one of the named requirements."""
+    for name in change.violates:
+        rule = load_rules()[name]
+        traces = [item.trace for item in judgements if item.findings and item.requirement == name]
+        lives = [trace for trace in traces if isinstance(trace, Lifecycle)]
+        if lives and isinstance(rule, Rule):
+            best = shortest(lives, rule, change, terms)
+            return spelled(best) if best is not None else ""
+        if traces and name.startswith("storage."):
+            return spelled(smallest(traces))
+    return ""
+
+
+def measure(task: tuple[str, str, int, int]) -> Found:
     """All seeds of one fault."""
     fault, dialect, seeds, effort = task
     change = fault_modules.load()[fault]
     rows = frozenset(change.violates)
     made = [reaching(plan, rows) for plan in plans(dialect, seeds, Effort(effort))]
     shared = common(made)
-    found, sent = first_violation(shared, change)
+    found, sent, calls = first_violation(shared, change)
     if found is not None:
-        return [found] * seeds
+        return Found((found,) * seeds, calls)
     known = {item.group for item in shared.items}
     results: list[int | None] = []
     for plan in made:
         draws = replace(
             plan, items=tuple(item for item in plan.items if item.group not in known), scenarios=(), last=()
         )
-        found, _ = first_violation(replace(draws, last_scenarios=()), change)
+        found, _, _ = first_violation(replace(draws, last_scenarios=()), change)
         results.append(None if found is None else sent + found)
-    return results
+    return Found(tuple(results))
 
 
 def cases_of(areas: Sequence[str]) -> list[Case]:
@@ -107,10 +134,10 @@ def cases_of(areas: Sequence[str]) -> list[Case]:
     return sorted(chosen.values(), key=lambda case: (case.dialect, case.faults[0]))
 
 
-def table(rows: Sequence[tuple[Case, list[int | None]]], seeds: int, effort: Effort, areas: str) -> str:
+def table(rows: Sequence[tuple[Case, Found]], seeds: int, effort: Effort, areas: str) -> str:
     """The published page."""
     faults = fault_modules.load()
-    always = sum(all(found is not None for found in results) for _, results in rows)
+    always = sum(None not in found.requests for _, found in rows)
     chosen = f" --area {areas}" if areas else ""
     command = f"python -m benchmarks.detection --seeds {seeds} --effort {effort.name.lower()}{chosen} --write"
     lines = [
@@ -119,21 +146,26 @@ def table(rows: Sequence[tuple[Case, list[int | None]]], seeds: int, effort: Eff
         f"Generated by `{command}`:",
         "do not edit. Each fault in the in-memory reference endpoint, looked for with plans of many seeds. *Requests*",
         "counts what was sent until the first violation of a requirement that the fault names, by the probes that",
-        "reach it, tables and scenarios before random draws.",
+        "reach it, tables and scenarios before random draws. Below: the shortest calls that show a fault of the store.",
         "",
         f"{always} of {len(rows)} faults were found with every seed.",
         "",
         "| fault | condition | dialect | found | median requests | worst |",
         "|---|---|---|---|---|---|",
     ]
-    for case, results in sorted(rows, key=lambda row: row[0].faults[0]):
-        hits = [found for found in results if found is not None]
+    by_name = sorted(rows, key=lambda row: row[0].faults[0])
+    for case, found in by_name:
+        results = found.requests
+        hits = [number for number in results if number is not None]
         median = f"{statistics.median(hits):.0f}" if hits else "–"
         condition = faults[case.faults[0]].condition or ""
         lines.append(
             f"| `{case.faults[0]}` | {condition} | {case.dialect} | {len(hits)} of {len(results)} | {median} | "
             f"{max(hits) if hits else '–'} |"
         )
+    sequences = [f"| `{case.faults[0]}` | {found.calls} |" for case, found in by_name if found.calls]
+    if sequences:
+        lines += ["", "| fault | shortest sequence of calls |", "|---|---|", *sequences]
     return "\n".join(lines) + "\n"
 
 

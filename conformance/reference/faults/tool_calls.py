@@ -186,9 +186,8 @@ def id_constant(completion: Completion, context: Context) -> Completion:
 @fault(
     "mt-content-null-rejected",
     at=Stage.REFUSAL,
-    violates=["tool_calls.echo.is_accepted"],
+    violates=["tool_calls.echo.is_accepted", "tool_calls.history.content_may_be_null"],
     entails={
-        "tool_calls.history.content_may_be_null": "null is what stands beside calls everywhere",
         "tool_calls.results.take_text_parts": "histories with null as content are turned down",
     },
     thread="https://github.com/ggml-org/llama.cpp/issues/13471",

@@ -128,7 +128,7 @@ register(
     Probe(
         "logprobs",
         "logprobs",
-        ("logprobs", "requests"),
+        ("logprobs", "requests", "errors.envelope"),
         table=_table,
         strategy=_draws,
         draws=(0, 6, 60),

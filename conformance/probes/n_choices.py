@@ -35,11 +35,16 @@ def _table(base: Base) -> Iterator[Group]:
         yield from build.parity(base, cut, usage=False)
 
 
+_REACHES = (
+    *("response", "requests", "usage", "parallel", "tool_choice", "finish_reason.value", "transport.unstreamed"),
+    *("stream", "stream_tools", "sse.done"),
+)
+
 register(
     Probe(
         "n_choices",
         "response",
-        ("response", "requests", "stream", "stream_tools", "usage", "parallel", "tool_choice"),
+        _REACHES,
         table=_table,
         summary="Two and three choices: text, calls, cut answers, in both modes.",
     )

@@ -95,11 +95,16 @@ def _draws(base: Base) -> SearchStrategy[Group]:
     return group()
 
 
+_REACHES = (
+    *("stream_tools", "tool_calls", "tools", "finish_reason", "stream"),
+    *("tool_choice.name", "sse.done", "requests.valid"),
+)
+
 register(
     Probe(
         "stream_tools",
         "stream_tools",
-        ("stream_tools", "tool_calls", "tools", "finish_reason", "stream", "tool_choice.name"),
+        _REACHES,
         table=_table,
         strategy=_draws,
         draws=(0, 5, 60),

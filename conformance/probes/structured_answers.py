@@ -129,7 +129,8 @@ def _more(base: Base) -> Iterator[Group]:
     for form in ({"strict": False}, {"strict": None}, {"strict": True, "description": "Größe: 日本"}):
         variant = asking(base, _CITY, **form)
         yield build.contrast(control, variant, "/response_format/json_schema")
-    yield from build.parity(base, asking(base, _TREE, PROSE), usage=False, twice=False)
+    for recursive in (_TREE, _LIST):
+        yield from build.parity(base, asking(base, recursive, PROSE), usage=False, twice=False)
     for prompt, schema in _small():
         yield build.single(asking(base, schema, prompt))
     count = 6 if base.effort < Effort.THOROUGH else None

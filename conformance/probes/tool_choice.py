@@ -242,7 +242,7 @@ register(
     Probe(
         "tool_choice",
         "tool_choice",
-        ("tool_choice", "finish_reason", "stream_tools", "errors"),
+        ("tool_choice", "finish_reason", "stream_tools", "errors", "requests.valid"),
         table=_table,
         strategy=_draws,
         draws=(0, 12, 120),

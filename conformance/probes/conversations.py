@@ -11,6 +11,7 @@ from conformance.wire.traces import Relation
 _TOOLS: Json = [build.WEATHER_TOOL, build.TIME_TOOL]
 _SECRET = "73914"
 """A number that only the tool result holds."""
+_QUESTIONS = ("And what is the weather in Tokyo and in Rome?", "And what is it in Lima and in Oslo?")
 
 
 def said(exchange: Exchange) -> dict[str, Json] | None:
@@ -40,8 +41,10 @@ def results(message: dict[str, Json], content: str) -> list[dict[str, Json]]:
     return [build.result(found, f"{content}{number}") for number, found in enumerate(ids) if isinstance(found, str)]
 
 
-def _flow(session: Session, prompt: str, choice: Json, *, reverse: bool = False, streams: bool = False) -> None:
-    """Question, calls, results, answer; then a second question, whose calls need fresh ids.
+def _flow(
+    session: Session, prompt: str, choice: Json, *, rounds: int = 2, reverse: bool = False, streams: bool = False
+) -> None:
+    """Question, calls, results, answer; then further questions, whose calls need fresh ids: `rounds` in all.
 
     `reverse` sends the results in reversed order. The last request leaves `tools` out; it is also marked as a
     conversation of its own with the one before, so that both ways to go on are seen.
@@ -56,24 +59,25 @@ def _flow(session: Session, prompt: str, choice: Json, *, reverse: bool = False,
         session.mark(exchange, Relation.CONVERSATION, group, "turn")
         return exchange
 
-    message = said(turn(True, choice))
+    called = turn(True, choice)
+    report = f"Weather report {_SECRET}: mild, station "
+    for question in _QUESTIONS[: rounds - 1]:
+        message = said(called)
+        if message is None:
+            return
+        answers = results(message, report)
+        messages += [message, *(reversed(answers) if reverse else answers)]
+        answer = turn(True).answer
+        if answer is None or not answer.choices or answer.choices[0].calls or not answer.choices[0].text:
+            return
+        messages += [{"role": "assistant", "content": answer.choices[0].text}, build.user(question)]
+        called, report = turn(True, "required"), "Weather report: cold, station "
+    message = said(called)
     if message is None:
         return
-    answers = results(message, f"Weather report {_SECRET}: mild, station ")
-    messages += [message, *(reversed(answers) if reverse else answers)]
-    final = turn(True)
-    answer = final.answer
-    if answer is None or not answer.choices or answer.choices[0].calls or not answer.choices[0].text:
-        return
-    messages += [{"role": "assistant", "content": answer.choices[0].text}]
-    messages += [build.user("And what is the weather in Tokyo and in Rome?")]
-    second = turn(True, "required")
-    message = said(second)
-    if message is None:
-        return
-    messages += [message, *results(message, "Weather report: cold, station ")]
+    messages += [message, *results(message, report)]
     bare = session.group("weather-without-tools")
-    for exchange in (second, turn(False)):
+    for exchange in (called, turn(False)):
         session.mark(exchange, Relation.CONVERSATION, bare, "turn")
 
 
@@ -81,10 +85,10 @@ def _conversations(session: Session) -> None:
     _flow(session, build.CITIES, "required")
     if session.base.effort < Effort.STANDARD:
         return
-    _flow(session, build.CITIES, "auto", reverse=True)
+    _flow(session, build.CITIES, "auto", rounds=3, reverse=True)
     if "streaming" in session.base.capabilities:
         _flow(session, build.CITIES, "auto", reverse=True, streams=True)
-        _flow(session, build.WEATHER, build.named("get_weather"), streams=True)
+        _flow(session, build.WEATHER, build.named("get_weather"), rounds=3, streams=True)
 
 
 register(
@@ -93,7 +97,7 @@ register(
         "tool_calls",
         ("tool_calls", "tool_choice"),
         scenario=_conversations,
-        upper=16,
+        upper=20,
         needs=frozenset({"tools"}),
         summary="Whole tool conversations with the model's own calls, also streamed and in reversed order.",
     )

@@ -12,6 +12,8 @@ from conformance.wire.strict_json import Json
 from conformance.wire.traces import Single
 
 _JUDGED = (Facet.REQUEST, Facet.STATUS, Facet.BODY)
+_USUAL = 500
+"""Characters of a content that is not remarkable for its length."""
 _Form = Callable[[dict[str, Json]], bool]
 
 
@@ -32,10 +34,12 @@ def _accepts(requirement: str, says: str, form: _Form) -> None:
 
 
 def _is_all_that_is_special(history: History, form: _Form) -> bool:
-    """Every other message has a string that is not empty as content: a refusal of a content means this one."""
+    """Every other message has a string as content, not empty and not long: a refusal of a content means this one."""
     callers = [item.message for item in history.rounds]
     others = [message for message in history.messages if message not in callers]
-    return all(map(form, callers)) and all(isinstance(m.get("content"), str) and m["content"] for m in others)
+    contents = [message.get("content") for message in others]
+    usual = all(isinstance(content, str) and 0 < len(content) <= _USUAL for content in contents)
+    return usual and all(map(form, callers))
 
 
 def _places(history: History, form: _Form) -> tuple[str, ...]:

@@ -28,6 +28,9 @@ from conformance.wire.traces import Conversation, Single
 
 _ASKED = (Facet.REQUEST, Facet.STATUS)
 _JUDGED = (Facet.REQUEST, Facet.STATUS, Facet.BODY)
+_LONG = 500
+"""Characters of a result that counts as long."""
+_ABOUT_THE_CONTEXT = re.compile(r"context|token|window", re.I)
 _MAY_DIFFER = frozenset({"messages", "tools", "tool_choice", "stream", "stream_options", "parallel_tool_calls"})
 
 
@@ -251,6 +254,21 @@ def _contents(history: History) -> list[Json]:
 def results_take_text_parts(trace: Single, terms: Terms) -> Verdicts:
     """The content of a result may be an array of text parts, or an empty string."""
     yield from must_accept(trace.exchange, ("content", "messages", "string"), "2xx: text parts are allowed in results")
+
+
+def _has_long_result(history: History) -> bool:
+    return history.is_sound and any(isinstance(item, str) and len(item) > _LONG for item in _contents(history))
+
+
+@rule("tool_calls.results.may_be_long", on=Single, reads=_JUDGED, when=_with(_has_long_result))
+def results_may_be_long(trace: Single, terms: Terms) -> Verdicts:
+    """A result is a string of any length that the context of the model takes."""
+    said = trace.exchange.body[:4000].decode("utf-8", "replace")
+    if 400 <= (trace.exchange.status or 0) < 500 and _ABOUT_THE_CONTEXT.search(said):
+        yield Vacuous(Reason.REFUSED, "the context of the model is too short")
+    else:
+        words = ("too long", "too large", "at most", "longer than", "larger than", "maximum", "exceed", "limit")
+        yield from must_accept(trace.exchange, words, "2xx: a result is a string of any length")
 
 
 def _has_other_part(history: History) -> bool:

@@ -118,6 +118,21 @@ def id_reused_after_result(completion: Completion, context: Context) -> Completi
 
 
 @fault(
+    "ts-id-reused-in-third-round",
+    at=Stage.COMPLETION,
+    violates=["tool_calls.id.is_fresh"],
+    condition="only from the third round on",
+)
+def id_reused_in_third_round(completion: Completion, context: Context) -> Completion:
+    """The ids of the first round come back in the third."""
+    rounds = history_calls(context)
+    first = [call.get("id") for call in rounds[0]["tool_calls"] if isinstance(call, dict)] if len(rounds) > 1 else []
+    return with_calls(
+        completion, lambda position, call: replace(call, id=str(first[position])) if position < len(first) else call
+    )
+
+
+@fault(
     "ts-letters-replaced",
     at=Stage.COMPLETION,
     violates=["tools.strict.arguments_satisfy_the_schema"],

@@ -9,6 +9,9 @@ from conformance.reference.faults.call_edits import history_calls, turning_down
 from conformance.reference.stages import Context, ErrorReply, Stage, fault
 from conformance.wire.strict_json import Json
 
+_LONG = 4096
+"""Characters."""
+
 
 def _beside(test: Callable[[dict[str, Json]], bool]) -> Callable[[Context], bool]:
     """Requests with an assistant message that calls and passes the test."""
@@ -82,3 +85,24 @@ def orphan_foreign_envelope(reply: ErrorReply, context: Context) -> ErrorReply:
         return reply
     text = "Ensure that function response turns come right after function call turns."
     return replace(reply, body={"code": 400, "message": text, "status": "INVALID_ARGUMENT"})
+
+
+def _is_long(message: dict[str, Json]) -> bool:
+    content = message.get("content")
+    return message.get("role") == "tool" and isinstance(content, str) and len(content) > _LONG
+
+
+fault(
+    "mt-long-result-rejected",
+    at=Stage.REFUSAL,
+    violates=["tool_calls.results.may_be_long"],
+    condition="only for results of more than 4,096 characters",
+)(
+    turning_down(
+        "A tool result may not be longer than a field of the database.",
+        lambda context: any(map(_is_long, context.chat.messages)),
+        "invalid_value",
+        "messages[2].content: string should have at most 4096 characters",
+        "messages[2].content",
+    )
+)

@@ -180,6 +180,7 @@ def test_budgets_end_the_sending_and_say_so() -> None:
     courier = Courier(endpoint.transport(), Limits(requests=2))
     assert [courier.send(chat(text)) is None for text in "abc"] == [False, False, True]
     assert "--max-requests" in (courier.stopped or "")
+    assert courier.send(Request("DELETE", "/models")) is None  # cleans nothing up
     courier = Courier(endpoint.transport(), Limits(tokens=14))
     assert [courier.send(chat(text)) is None for text in "abc"] == [False, False, True]
     assert "--max-tokens-total" in (courier.stopped or "")

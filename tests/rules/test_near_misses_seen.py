@@ -273,3 +273,17 @@ def test_a_full_context_window_is_a_limit_too(prompt: int, verdict: str) -> None
     usage = {"prompt_tokens": prompt, "completion_tokens": 3, "total_tokens": prompt + 3}
     answer = {"choice": {"finish_reason": "length"}, "top": {"usage": usage}}
     assert said("finish_reason.length.is_at_the_limit", {"request": {"max_tokens": 300}, **answer}) == verdict
+
+
+@pytest.mark.parametrize(
+    ("param", "message", "verdict"),
+    [
+        ("tools", "'tools' is not supported by this model.", "refused"),
+        ("tools", "Invalid 'tools'.", "found"),
+        ("temperature", "'temperature' is not supported.", "held"),
+    ],
+)
+def test_what_is_not_offered_may_be_said_before_what_is_wrong(param: str, message: str, verdict: str) -> None:
+    request = {"tools": _TOOLS[:1], "temperature": "hot"}
+    error = {"status": 400, "error": {"message": message, "param": param}}
+    assert said("errors.param.names_the_parameter", {"request": request, **error}) == verdict

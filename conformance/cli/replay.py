@@ -14,7 +14,7 @@ from conformance.cli.common import console, one_sentence
 from conformance.cli.run import endpoint_options
 from conformance.reporting.text import printable
 from conformance.suite.options import OPTIONS, Options, UsageProblem, read
-from conformance.suite.resend import Replayed, replay
+from conformance.suite.resend import Replayed, replay, secrets_of
 from conformance.suite.verify import VerifyError, read_report
 from conformance.wire.exchange import Exchange
 from conformance.wire.redaction import Secrets
@@ -89,10 +89,7 @@ def replay_command(report_dir: Path, id: str, dialect: str | None, **given: Any)
         if options.base_url is not None:
             click.echo(f"sending to {options.base_url}", err=True)
         found = replay(report_dir, id, options, dialect)
-    secrets = Secrets(
-        frozenset(value for _, value in options.headers) | {key for key in (options.key, options.second_key) if key},
-        frozenset(name for name, _ in options.headers),
-    )
+    secrets = secrets_of(options)
     out = console()
     for exchange in found.exchanges:
         _exchange(out, exchange, secrets)

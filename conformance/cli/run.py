@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.resources import files
@@ -100,6 +102,7 @@ def run_command(
         given["fail_on"] = "should"
     if quiet:
         given["no_progress"] = True
+    _end_like_an_interruption(signal.SIGTERM)
     with one_sentence(UsageProblem):
         config = config_file.configuration(given)
         targets = config.chosen(given.get("target", ())) if config is not None else ()
@@ -112,6 +115,12 @@ def run_command(
         click.echo("no --base-url: certifying the EMBEDDED endpoint")
     _isolate()
     return _certify(options, colour, verbosity=1 if verbose else -1 if quiet else 0)
+
+
+def _end_like_an_interruption(number: signal.Signals) -> None:
+    """Pipelines that are cancelled or out of time send SIGTERM: what was measured is reported then, too."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(number, signal.default_int_handler)
 
 
 def run_targets(

@@ -77,7 +77,9 @@ def _message(exchange: Exchange) -> str:
     body = exchange.document.value
     error = body.get("error") if isinstance(body, dict) else None
     text = error.get("message") if isinstance(error, dict) else error
-    return f": {text[:200]}" if isinstance(text, str) and text else ""
+    if isinstance(text, str) and text:
+        return f": {' '.join(text[:200].split())}"
+    return " without a completion" if exchange.is_success else ""
 
 
 def hopeless(exchange: Exchange, has_key: bool) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from conformance.rules.base import Finding, Reason, Vacuous, at_body, at_chunk
+from conformance.rules.base import Finding, Reason, Terms, Vacuous, at_body, at_chunk
 from conformance.rules.refusals import declined
 from conformance.wire.answer import Call, Choice
 from conformance.wire.chat_request import ChatRequest
@@ -62,9 +62,9 @@ def _uncalled(exchange: Exchange, choice: Choice) -> Vacuous | None:
     return None
 
 
-def must_call(exchange: Exchange, expected: str) -> Iterator[Finding | Vacuous]:
+def must_call(exchange: Exchange, terms: Terms, expected: str) -> Iterator[Finding | Vacuous]:
     """Judge an answer in which every choice has to call; `expected` is the sentence of the findings."""
-    reason = declined(exchange)
+    reason = declined(exchange, terms)
     if reason is not None:
         yield reason
         return

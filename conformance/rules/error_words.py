@@ -8,7 +8,7 @@ from types import NoneType
 from conformance.rules.base import NOT_APPLICABLE, Reason, Terms, Vacuous, Verdicts, at_body, at_status, rule
 from conformance.rules.checks import NOT_ABOUT_THE_BODY, lone
 from conformance.rules.conditions import is_error
-from conformance.rules.refusals import error_object
+from conformance.rules.refusals import error_object, not_offered
 from conformance.wire.exchange import Exchange, Facet
 from conformance.wire.refusal import top_field
 from conformance.wire.strict_json import Json, show
@@ -147,11 +147,16 @@ def code_is_invalid_request(trace: Single, terms: Terms) -> Verdicts:
     yield from _code_of_fault(trace, terms)
 
 
+def _is_of_another(param: str, field: str) -> bool:
+    return not param.startswith("body") and top_field(param) != field
+
+
 @rule("errors.param.names_the_parameter", on=Single, reads=_FAULT, when=_refused_for_one_fault)
 def param_names_the_parameter(trace: Single, terms: Terms) -> Verdicts:
     """The param of a refusal names the one field that is wrong, or a place in it; a missing key is another rule's.
 
-    What blames a model that the request names as it should is about what this model offers, not about the fault.
+    What blames a model that the request names as it should is about what this model offers, not about the fault, and
+    so is the refusal of another field as such.
     """
     blemish = lone(trace.exchange, terms)
     error = error_object(trace.exchange)
@@ -160,6 +165,8 @@ def param_names_the_parameter(trace: Single, terms: Terms) -> Verdicts:
         yield NOT_APPLICABLE
     elif param == "model" != blemish.field:
         yield Vacuous(Reason.NO_CONTROL, "the model may not offer what else is asked for")
+    elif isinstance(param, str) and _is_of_another(param, blemish.field) and not_offered(trace.exchange, terms):
+        yield Vacuous(Reason.REFUSED, f"{param} is not offered")
     elif param is None or param.startswith("body") or top_field(param) != blemish.field:
         yield at_body(trace.exchange, "/error/param", f"{blemish.field}, or a place in it", show(param, 80))
 

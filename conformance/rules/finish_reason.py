@@ -69,11 +69,22 @@ def unstreamed_is_given(trace: Single, terms: Terms) -> Verdicts:
             yield _at(trace.exchange, choice, "a finish_reason", seen)
 
 
+_SMALLEST_WINDOW = 512
+"""Tokens. No model is served with a smaller context window, or may write less at once."""
+
+
 def _tokens(answer: Answer | None) -> int | None:
     """The completion tokens that were counted, or None."""
     usage = answer.usage if answer is not None else None
     count = usage.get("completion_tokens") if isinstance(usage, dict) else None
     return count if is_integer(count) else None
+
+
+def _spent(answer: Answer) -> int:
+    """The tokens of prompt and completion together, as far as they were counted."""
+    usage = answer.usage
+    counts = [usage.get(key) for key in ("prompt_tokens", "completion_tokens")] if isinstance(usage, dict) else []
+    return sum(count for count in counts if is_integer(count))
 
 
 def _limit(exchange: Exchange) -> int | None:
@@ -90,7 +101,9 @@ def length_is_at_the_limit(trace: Single, terms: Terms) -> Verdicts:
         yield NOT_APPLICABLE
     elif limit is None or not used or len(answer.choices) != 1:
         yield Vacuous(Reason.NO_CONTROL, "no limit, no usage or many choices")
-    # Half: what is counted differs a little between servers, and a context window may be full before the limit.
+    # Half: what is counted differs a little between servers.
+    elif used * 2 < limit and _spent(answer) >= _SMALLEST_WINDOW:
+        yield Vacuous(Reason.CUT_BY_LIMIT, "the model's own limit or its context window may have been reached")
     elif used * 2 < limit:
         yield _at(exchange, answer.choices[0], f"another reason, as {used} of {limit} tokens were used")
 

@@ -9,7 +9,7 @@ from conformance.rules.calls import chat_of, choices_of
 from conformance.rules.checks import undoubtedly_valid
 from conformance.rules.conditions import is_completion
 from conformance.rules.logprobs_view import SIDES, Piece, asks, content_of, pieces, place_of, whole
-from conformance.rules.refusals import carries_error, declined, error_object, must_refuse
+from conformance.rules.refusals import broke_down, carries_error, declined, error_object, must_refuse
 from conformance.rules.stream_view import one_per_place
 from conformance.wire.answer import MISSING
 from conformance.wire.exchange import Exchange, Facet
@@ -162,7 +162,7 @@ def value_causes_no_server_error(trace: Contrast, terms: Terms) -> Verdicts:
         yield Vacuous(Reason.NO_CONTROL, f"status {trace.control.status} without log probabilities")
     elif status in _ON_THE_WAY or status in _ABOUT_SOMETHING_ELSE:
         yield Vacuous(Reason.TRANSPORT, f"status {status}")
-    elif status >= 500:
+    elif broke_down(trace.variant, terms):
         yield at_status(trace.variant, "2xx or a 4xx, as the request is answered without log probabilities")
 
 
@@ -218,7 +218,7 @@ def object_has_both_sides(trace: Single, terms: Terms) -> Verdicts:
 def choices_have_entries(trace: Single, terms: Terms) -> Verdicts:
     """Each choice with text has entries where they are asked for; a model without them refuses."""
     exchange = trace.exchange
-    reason = declined(exchange)
+    reason = declined(exchange, terms)
     if reason is not None:
         yield reason
         return

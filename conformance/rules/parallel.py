@@ -48,7 +48,7 @@ def false_makes_one_call(trace: Trace, terms: Terms) -> Verdicts:
                 )
     # Alone, a refusal may be about anything else in the request.
     for exchange in forbidden if isinstance(trace, Contrast) else ():
-        reason = declined(exchange)
+        reason = declined(exchange, terms)
         if reason is not None:
             yield reason
     if not any(_most_calls(exchange) > 1 for exchange in trace.exchanges if not _forbids(exchange)):

@@ -24,7 +24,7 @@ from conformance.rules.base import (
 from conformance.rules.blemishes import blemishes
 from conformance.rules.checks import NOT_ABOUT_THE_BODY, keyed_chat, plainer, undoubtedly_valid
 from conformance.rules.conditions import COMPLETION, ok
-from conformance.rules.refusals import error_object
+from conformance.rules.refusals import broke_down, error_object
 from conformance.wire.chat_request import ChatRequest
 from conformance.wire.exchange import Exchange, Facet
 from conformance.wire.refusal import refusal_of, top_field
@@ -55,7 +55,7 @@ def _taken(exchange: Exchange, terms: Terms, expected: str) -> Verdicts:
     """Judge the answer to a valid request: an honest refusal is no violation, and neither is what lies on the way."""
     status = exchange.status or 0
     error = error_object(exchange)
-    if status >= 500 or status == 408:
+    if broke_down(exchange, terms) or status == 408:
         yield Vacuous(Reason.TRANSPORT, f"status {status}")
     elif status in NOT_ABOUT_THE_BODY:
         yield Vacuous(Reason.REFUSED, f"status {status}")
@@ -114,7 +114,7 @@ class ValidGetsNoServerError:
         known = state.get(exchange.origin, _Health())
         if exchange.answer is not None:
             state[exchange.origin] = replace(known, served=known.served + 1)
-        elif exchange.status in _FAULTS and undoubtedly_valid(chat, terms):
+        elif exchange.status in _FAULTS and broke_down(exchange, terms) and undoubtedly_valid(chat, terms):
             entry = (exchange.id, exchange.status or 0, known.served)
             state[exchange.origin] = replace(known, failed=(*known.failed, entry))
         return state

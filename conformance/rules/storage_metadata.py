@@ -87,20 +87,20 @@ def _within(beyond_ascii: bool) -> Callable[[Single, Terms], bool]:
     return when
 
 
-def _accepted(exchange: Exchange, expected: str) -> Verdicts:
-    yield from must_accept(exchange, ("metadata",), expected)
+def _accepted(exchange: Exchange, terms: Terms, expected: str) -> Verdicts:
+    yield from must_accept(exchange, terms, ("metadata",), expected)
 
 
 @rule("storage.metadata.within_limits_is_accepted", on=Single, reads=STATUS, when=_within(False))
 def within_limits_is_accepted(trace: Single, terms: Terms) -> Verdicts:
     """Metadata up to the limits is accepted."""
-    yield from _accepted(trace.exchange, "metadata within the limits is accepted")
+    yield from _accepted(trace.exchange, terms, "metadata within the limits is accepted")
 
 
 @rule("storage.metadata.characters_are_counted", on=Single, reads=STATUS, when=_within(True))
 def characters_are_counted(trace: Single, terms: Terms) -> Verdicts:
     """The limits of metadata count characters, not bytes."""
-    yield from _accepted(trace.exchange, "metadata within the limits is accepted, in characters of any script")
+    yield from _accepted(trace.exchange, terms, "metadata within the limits is accepted, in characters of any script")
 
 
 def _without_store(trace: Single, terms: Terms) -> bool:

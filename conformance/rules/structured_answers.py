@@ -25,7 +25,7 @@ def _is_strict(trace: Single, terms: Terms) -> bool:
 @rule("structured_output.strict.answer_is_json", on=Single, reads=_BODY, when=_is_strict)
 def strict_answer_is_json(trace: Single, terms: Terms) -> Verdicts:
     """A complete strict answer is JSON, with nothing around it."""
-    for choice in texts(trace.exchange):
+    for choice in texts(trace.exchange, terms):
         document = said(choice) if isinstance(choice, Choice) else None
         if not isinstance(choice, Choice):
             yield choice
@@ -35,13 +35,15 @@ def strict_answer_is_json(trace: Single, terms: Terms) -> Verdicts:
             yield at_choice(trace.exchange, choice, "JSON alone", f"{show(choice.text, 80)}: {document.error}")
 
 
-def _judge(exchange: Exchange, schema: Json, expected: str, keeps: Callable[[Json, Json], Verdict]) -> Verdicts:
+def _judge(
+    exchange: Exchange, terms: Terms, schema: Json, expected: str, keeps: Callable[[Json, Json], Verdict]
+) -> Verdicts:
     """Judge every complete answer that is JSON by one family of keywords; silent where none can be judged."""
     if families.contradicts_itself(schema):
         yield Vacuous(Reason.MODEL_FREE, "no value satisfies the schema")
         return
     judged = False
-    for choice in texts(exchange):
+    for choice in texts(exchange, terms):
         if not isinstance(choice, Choice):
             yield choice
             continue
@@ -64,7 +66,7 @@ def _uses(words: frozenset[str]) -> Condition:
 def strict_answer_satisfies_the_schema(trace: Single, terms: Terms) -> Verdicts:
     """A complete strict answer has the schema's types, properties, enums, alternatives and definitions."""
     expected = "an answer that satisfies the strict schema"
-    yield from _judge(trace.exchange, strict_schema(trace.exchange), expected, families.structure)
+    yield from _judge(trace.exchange, terms, strict_schema(trace.exchange), expected, families.structure)
 
 
 @rule("structured_output.strict.patterns_are_kept", on=Single, reads=_BODY, when=_uses(PATTERNS))
@@ -74,13 +76,13 @@ def patterns_are_kept(trace: Single, terms: Terms) -> Verdicts:
     def keeps(schema: Json, value: Json) -> Verdict:
         return families.family(schema, value, PATTERNS)
 
-    yield from _judge(trace.exchange, strict_schema(trace.exchange), "strings that match their pattern", keeps)
+    yield from _judge(trace.exchange, terms, strict_schema(trace.exchange), "strings that match their pattern", keeps)
 
 
 @rule("structured_output.strict.formats_are_kept", on=Single, reads=_BODY, when=_uses(FORMATS))
 def formats_are_kept(trace: Single, terms: Terms) -> Verdicts:
     """Strings in a complete strict answer have the schema's formats."""
-    yield from _judge(trace.exchange, strict_schema(trace.exchange), "strings of their format", families.formats)
+    yield from _judge(trace.exchange, terms, strict_schema(trace.exchange), "strings of their format", families.formats)
 
 
 @rule("structured_output.strict.bounds_are_kept", on=Single, reads=_BODY, when=_uses(BOUNDS))
@@ -90,7 +92,7 @@ def bounds_are_kept(trace: Single, terms: Terms) -> Verdicts:
     def keeps(schema: Json, value: Json) -> Verdict:
         return families.family(schema, value, BOUNDS)
 
-    yield from _judge(trace.exchange, strict_schema(trace.exchange), "numbers and lengths within bounds", keeps)
+    yield from _judge(trace.exchange, terms, strict_schema(trace.exchange), "numbers and lengths within bounds", keeps)
 
 
 @rule(
@@ -101,7 +103,7 @@ def bounds_are_kept(trace: Single, terms: Terms) -> Verdicts:
 )
 def every_keyword_is_kept(trace: Single, terms: Terms) -> Verdicts:
     """A complete strict answer satisfies the other keywords of the schema too."""
-    yield from _judge(trace.exchange, strict_schema(trace.exchange), "the whole schema satisfied", families.rest)
+    yield from _judge(trace.exchange, terms, strict_schema(trace.exchange), "the whole schema satisfied", families.rest)
 
 
 @rule("structured_output.strict.integers_are_whole", on=Single, reads=_BODY, when=_is_strict)
@@ -112,7 +114,7 @@ def integers_are_whole(trace: Single, terms: Terms) -> Verdicts:
         places = families.fractions_for_integers(schema, value)
         return not places, f"a fraction at {places[0]}" if places else ""
 
-    yield from _judge(trace.exchange, strict_schema(trace.exchange), "integers without a fraction", keeps)
+    yield from _judge(trace.exchange, terms, strict_schema(trace.exchange), "integers without a fraction", keeps)
 
 
 @rule("structured_output.strict.keys_keep_their_order", on=Single, reads=_BODY, when=_is_strict)
@@ -125,7 +127,7 @@ def keys_keep_their_order(trace: Single, terms: Terms) -> Verdicts:
         bad = families.out_of_order(schema, schema, value, resolved)
         return bad is None, f"{show(bad[0], 60)} for {show(bad[1], 60)}" if bad else ""
 
-    yield from _judge(trace.exchange, strict_schema(trace.exchange), "keys in the schema's order", keeps)
+    yield from _judge(trace.exchange, terms, strict_schema(trace.exchange), "keys in the schema's order", keeps)
 
 
 @rule(
@@ -137,7 +139,7 @@ def keys_keep_their_order(trace: Single, terms: Terms) -> Verdicts:
 def loose_answer_satisfies_the_schema(trace: Single, terms: Terms) -> Verdicts:
     """A complete answer under a schema without strict is JSON that satisfies it."""
     exchange, schema, judged = trace.exchange, loose_schema(trace.exchange), False
-    for choice in texts(exchange):
+    for choice in texts(exchange, terms):
         document = said(choice) if isinstance(choice, Choice) else None
         if not isinstance(choice, Choice):
             yield choice

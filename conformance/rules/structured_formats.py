@@ -41,7 +41,7 @@ _BODY = (Facet.REQUEST, Facet.BODY)
 )
 def text_is_accepted(trace: Single, terms: Terms) -> Verdicts:
     """The default format, said aloud, is taken."""
-    yield from must_accept(trace.exchange, ("response_format", "text"), "2xx: text is the default format")
+    yield from must_accept(trace.exchange, terms, ("response_format", "text"), "2xx: text is the default format")
 
 
 def _speaks_of_json(exchange: Exchange) -> bool:
@@ -95,7 +95,7 @@ def _in_json_mode(trace: Single, terms: Terms) -> bool:
 @rule("structured_output.json_object.answer_is_json", on=Single, reads=_BODY, when=_in_json_mode)
 def json_object_answer_is_json(trace: Single, terms: Terms) -> Verdicts:
     """A complete answer in JSON mode is JSON, with nothing around it."""
-    for choice in texts(trace.exchange):
+    for choice in texts(trace.exchange, terms):
         document = said(choice) if isinstance(choice, Choice) else None
         if not isinstance(choice, Choice):
             yield choice
@@ -108,7 +108,7 @@ def json_object_answer_is_json(trace: Single, terms: Terms) -> Verdicts:
 @rule("structured_output.json_object.answer_is_an_object", on=Single, reads=_BODY, when=_in_json_mode)
 def json_object_answer_is_an_object(trace: Single, terms: Terms) -> Verdicts:
     """JSON in JSON mode is an object."""
-    for choice in texts(trace.exchange):
+    for choice in texts(trace.exchange, terms):
         document = said(choice) if isinstance(choice, Choice) else None
         if not isinstance(choice, Choice):
             yield choice
@@ -143,7 +143,7 @@ def json_object_needs_the_word(trace: Single, terms: Terms) -> Verdicts:
 )
 def content_is_not_empty(trace: Single, terms: Terms) -> Verdicts:
     """A structured answer that ended by itself is not empty."""
-    for choice in texts(trace.exchange):
+    for choice in texts(trace.exchange, terms):
         if not isinstance(choice, Choice):
             yield choice
         elif choice.raw is not None and not isinstance(choice.raw.get("message"), dict):
@@ -232,7 +232,7 @@ def too_long_name_is_refused(trace: Single, terms: Terms) -> Verdicts:
 )
 def longest_name_is_accepted(trace: Single, terms: Terms) -> Verdicts:
     """A name of exactly the documented length is taken."""
-    yield from must_accept(trace.exchange, ("name",), "2xx: the name is as long as the limit allows")
+    yield from must_accept(trace.exchange, terms, ("name",), "2xx: the name is as long as the limit allows")
 
 
 @rule(
@@ -254,7 +254,7 @@ def strict_non_boolean_is_refused(trace: Single, terms: Terms) -> Verdicts:
 )
 def strict_booleans_are_accepted(trace: Single, terms: Terms) -> Verdicts:
     """Strict may be true, false or null."""
-    yield from must_accept(trace.exchange, ("strict",), "2xx: strict is true, false or null")
+    yield from must_accept(trace.exchange, terms, ("strict",), "2xx: strict is true, false or null")
 
 
 @rule(
@@ -278,7 +278,7 @@ def non_string_description_is_refused(trace: Single, terms: Terms) -> Verdicts:
 )
 def description_is_optional(trace: Single, terms: Terms) -> Verdicts:
     """A json_schema without a description is taken."""
-    yield from must_accept(trace.exchange, ("description",), "2xx: the description is optional")
+    yield from must_accept(trace.exchange, terms, ("description",), "2xx: the description is optional")
 
 
 _CONFLICT = re.compile(r"\b(?:not both|mutually exclusive|either .{1,60} or .{1,60} can|conflicts? with)\b", re.I)

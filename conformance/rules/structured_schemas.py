@@ -18,7 +18,7 @@ from conformance.rules.base import (
     rule,
 )
 from conformance.rules.calls import chat_of
-from conformance.rules.refusals import carries_error, must_accept, must_refuse
+from conformance.rules.refusals import broke_down, carries_error, must_accept, must_refuse
 from conformance.rules.schema_check import (
     keywords_among,
     open_objects,
@@ -164,7 +164,7 @@ def _closed(schema: Json) -> Json:
 def open_object_is_accepted(trace: Single, terms: Terms) -> Verdicts:
     """A strict schema may have open objects and optional properties."""
     words = ("additionalproperties", "required", "additional properties")
-    yield from must_accept(trace.exchange, words, "2xx: open objects and optional properties are allowed")
+    yield from must_accept(trace.exchange, terms, words, "2xx: open objects and optional properties are allowed")
 
 
 def _references(schema: Json) -> list[str]:
@@ -234,7 +234,7 @@ def _is_recursive(schema: dict[str, Json]) -> bool:
 def local_reference_is_accepted(trace: Single, terms: Terms) -> Verdicts:
     """References to definitions in the same schema are taken, recursive ones too."""
     words = ("$ref", "$defs", "definition", "recursi", "reference", "circular", "cycl")
-    yield from must_accept(trace.exchange, words, "2xx: local references are supported")
+    yield from must_accept(trace.exchange, terms, words, "2xx: local references are supported")
 
 
 def _is_unfinished(exchange: Exchange) -> bool:
@@ -289,7 +289,7 @@ class RecursionIsSurvived:
         schema = _schema_of(exchange)
         if not _goes_well(schema) or not _is_recursive(schema):
             return state
-        if (exchange.status or 0) >= 500:
+        if broke_down(exchange, terms):
             return state.joined(_Recursions((exchange,)))
         how = next(_ends_badly(exchange), None)
         if how is not None:

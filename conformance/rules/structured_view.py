@@ -78,9 +78,9 @@ def loose_schema(exchange: Exchange) -> dict[str, Json] | None:
     return schema
 
 
-def texts(exchange: Exchange) -> Iterator[Choice | Vacuous]:
+def texts(exchange: Exchange, terms: Terms) -> Iterator[Choice | Vacuous]:
     """The choices that ended by themselves with text, without calls and without a refusal; why not, for the others."""
-    reason = declined(exchange)
+    reason = declined(exchange, terms)
     if reason is not None:
         yield reason
         return

@@ -80,7 +80,7 @@ def auto_leaves_no_markup(trace: Single, terms: Terms) -> Verdicts:
     if any(choice.cut for choice in choices_of(trace.exchange)):
         yield Vacuous(Reason.CUT_BY_LIMIT)
     else:
-        yield from _no_markup(trace.exchange)
+        yield from _no_markup(trace.exchange, terms)
 
 
 @rule(
@@ -91,11 +91,11 @@ def auto_leaves_no_markup(trace: Single, terms: Terms) -> Verdicts:
 )
 def none_leaves_no_markup(trace: Single, terms: Terms) -> Verdicts:
     """Under "none" the text holds no raw tool-call markup."""
-    yield from _no_markup(trace.exchange)
+    yield from _no_markup(trace.exchange, terms)
 
 
-def _no_markup(exchange: Exchange) -> Verdicts:
-    reason = declined(exchange)
+def _no_markup(exchange: Exchange, terms: Terms) -> Verdicts:
+    reason = declined(exchange, terms)
     if reason is not None:
         yield reason
     elif not any(choice.text for choice in choices_of(exchange)):
@@ -123,7 +123,7 @@ def none_makes_no_call(trace: Trace, terms: Terms) -> Verdicts:
             for call in choice.calls
         )
     for exchange in forbidden:
-        reason = declined(exchange)
+        reason = declined(exchange, terms)
         if reason is not None:
             yield reason
     if not any(called(item) for item in trace.exchanges if chat_of(item).choosing is not Choosing.NONE):
@@ -133,7 +133,7 @@ def none_makes_no_call(trace: Trace, terms: Terms) -> Verdicts:
 @rule("tool_choice.required.calls_a_tool", on=Single, reads=_ASKED_AND_ANSWERED, when=_choosing(Choosing.REQUIRED))
 def required_calls_a_tool(trace: Single, terms: Terms) -> Verdicts:
     """With tool_choice "required" every choice holds at least one tool call."""
-    yield from must_call(trace.exchange, 'at least one tool call under tool_choice "required"')
+    yield from must_call(trace.exchange, terms, 'at least one tool call under tool_choice "required"')
 
 
 def _without_tools(form: Choosing) -> Callable[[Single, Terms], bool]:
@@ -212,7 +212,7 @@ def required_is_refused_without_capability(trace: Single, terms: Terms) -> Verdi
 )
 def required_is_accepted_with_capability(trace: Single, terms: Terms) -> Verdicts:
     """Tool_choice "required" is not refused for want of a capability that the model's row lists."""
-    reason = declined(trace.exchange)
+    reason = declined(trace.exchange, terms)
     if reason is not None and error_object(trace.exchange).get("code") in _refusal_code(terms):
         yield at_status(trace.exchange, "2xx: the model's capabilities hold the flag for tool_choice required")
     elif reason is not None:
@@ -245,7 +245,7 @@ def required_refusal_has_its_code(trace: Single, terms: Terms) -> Verdicts:
 )
 def auto_is_accepted_without_capability(trace: Single, terms: Terms) -> Verdicts:
     """A model without the flag for "required" still takes "auto" and a named choice."""
-    reason = declined(trace.exchange)
+    reason = declined(trace.exchange, terms)
     if reason is not None and error_object(trace.exchange).get("code") in _refusal_code(terms):
         yield at_status(trace.exchange, '2xx: only "required" needs the capability')
     elif reason is not None:
@@ -260,7 +260,7 @@ def named_calls_the_function(trace: Single, terms: Terms) -> Verdicts:
     if name not in chat.tool_names:
         yield NOT_APPLICABLE
         return
-    yield from must_call(exchange, f"a call to {show(name)}, the function that tool_choice names")
+    yield from must_call(exchange, terms, f"a call to {show(name)}, the function that tool_choice names")
     for choice in choices_of(exchange):
         for call in choice.calls:
             if call.name != name and isinstance(call.name, str) and call.name in chat.tool_names:
@@ -272,7 +272,7 @@ def named_calls_once(trace: Single, terms: Terms) -> Verdicts:
     """A named tool_choice yields exactly one call."""
     exchange = trace.exchange
     if not called(exchange):
-        yield declined(exchange) or NOT_APPLICABLE
+        yield declined(exchange, terms) or NOT_APPLICABLE
         return
     for choice in choices_of(exchange):
         if len(choice.calls) > 1:
@@ -380,9 +380,9 @@ def allowed_tools_bounds_the_calls(trace: Single, terms: Terms) -> Verdicts:
         yield NOT_APPLICABLE
         return
     if mode == "required":
-        yield from must_call(exchange, "at least one call: the allowed tools are required")
+        yield from must_call(exchange, terms, "at least one call: the allowed tools are required")
     else:
-        reason = declined(exchange)
+        reason = declined(exchange, terms)
         if reason is not None:
             yield reason
         elif not called(exchange):

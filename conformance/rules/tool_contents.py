@@ -27,7 +27,7 @@ def _accepts(requirement: str, says: str, form: _Form) -> None:
     def check(trace: Single, terms: Terms) -> Verdicts:
         history = history_of(trace.exchange.request.chat)
         words = ("content",) if _is_all_that_is_special(history, form) else _places(history, form)
-        yield from must_accept(trace.exchange, words, f"2xx: {says[0].lower()}{says[1:]}")
+        yield from must_accept(trace.exchange, terms, words, f"2xx: {says[0].lower()}{says[1:]}")
 
     check.__doc__ = says
     rule(requirement, on=Single, reads=_JUDGED, when=when)(check)

@@ -41,7 +41,7 @@ _HARD_WHEN_STRICT = frozenset(
 )
 def parameters_are_optional(trace: Single, terms: Terms) -> Verdicts:
     """A function without parameters is taken."""
-    yield from must_accept(trace.exchange, ("parameters",), "2xx: the parameters are optional")
+    yield from must_accept(trace.exchange, terms, ("parameters",), "2xx: the parameters are optional")
 
 
 @rule(
@@ -138,7 +138,7 @@ def _is_acceptable(function: dict[str, Json]) -> bool:
 )
 def strict_booleans_are_accepted(trace: Single, terms: Terms) -> Verdicts:
     """A function's strict may be true, false or null."""
-    yield from must_accept(trace.exchange, ("strict",), "2xx: strict is true, false or null")
+    yield from must_accept(trace.exchange, terms, ("strict",), "2xx: strict is true, false or null")
 
 
 @rule(

@@ -18,7 +18,7 @@ from conformance.rules.base import (
     rule,
 )
 from conformance.rules.calls import at_choice, chat_of, choices_of
-from conformance.rules.refusals import declined, error_object, must_accept, must_refuse, names
+from conformance.rules.refusals import broke_down, declined, error_object, must_accept, must_refuse, names
 from conformance.rules.tool_history import History, calls_of, history_of, is_text_part, is_well_formed_call, strings_in
 from conformance.wire import strict_json
 from conformance.wire.chat_request import ChatRequest
@@ -112,7 +112,7 @@ def _awaits_answer(history: History) -> bool:
 def results_get_an_answer(trace: Single, terms: Terms) -> Verdicts:
     """After the results of all calls the answer holds text, or further calls."""
     exchange = trace.exchange
-    reason = declined(exchange)
+    reason = declined(exchange, terms)
     if reason is not None:
         yield reason
         return
@@ -150,7 +150,7 @@ def _telling_numbers(history: History) -> set[str]:
 def results_are_used(trace: Single, terms: Terms) -> Verdicts:
     """The answer to tool results repeats the numbers that only they hold."""
     exchange, numbers = trace.exchange, _telling_numbers(_history(trace))
-    reason = declined(exchange)
+    reason = declined(exchange, terms)
     if reason is not None:
         yield reason
         return
@@ -166,7 +166,7 @@ def results_are_used(trace: Single, terms: Terms) -> Verdicts:
 def history_accepts_client_ids(trace: Single, terms: Terms) -> Verdicts:
     """Call ids that the client chose are taken in the history."""
     words = ("tool_call_id", "tool call id", "tool_calls.id", ".id", "'id'", "`id`", '"id"')
-    yield from must_accept(trace.exchange, words, "2xx: any id is fine in the history")
+    yield from must_accept(trace.exchange, terms, words, "2xx: any id is fine in the history")
 
 
 @rule(
@@ -234,7 +234,7 @@ def results_follow_at_once(trace: Single, terms: Terms) -> Verdicts:
 def results_may_come_in_any_order(trace: Single, terms: Terms) -> Verdicts:
     """Results may stand in another order than the calls."""
     words = ("order", "tool_call_id", "tool call id", "tool message", "tool result", "role 'tool'")
-    yield from must_accept(trace.exchange, words, "2xx: results are matched by id")
+    yield from must_accept(trace.exchange, terms, words, "2xx: results are matched by id")
 
 
 def _contents(history: History) -> list[Json]:
@@ -253,7 +253,9 @@ def _contents(history: History) -> list[Json]:
 )
 def results_take_text_parts(trace: Single, terms: Terms) -> Verdicts:
     """The content of a result may be an array of text parts, or an empty string."""
-    yield from must_accept(trace.exchange, ("content", "messages", "string"), "2xx: text parts are allowed in results")
+    yield from must_accept(
+        trace.exchange, terms, ("content", "messages", "string"), "2xx: text parts are allowed in results"
+    )
 
 
 def _has_long_result(history: History) -> bool:
@@ -303,7 +305,7 @@ def broken_arguments_cause_no_server_error(trace: Single, terms: Terms) -> Verdi
     status = trace.exchange.status or 0
     if status in (502, 503, 504):
         yield Vacuous(Reason.TRANSPORT, f"status {status}")
-    elif status >= 500:
+    elif broke_down(trace.exchange, terms):
         yield at_status(trace.exchange, "2xx or 400: models do write broken arguments")
 
 

@@ -77,4 +77,4 @@ def _declares_usual_schemas(exchange: Exchange) -> bool:
 )
 def json_schema_is_accepted(trace: Single, terms: Terms) -> Verdicts:
     """A function's parameters may be any JSON Schema of an object that is written with the usual keywords."""
-    yield from must_accept(trace.exchange, _WORDS, "2xx: the parameters are a JSON Schema of an object")
+    yield from must_accept(trace.exchange, terms, _WORDS, "2xx: the parameters are a JSON Schema of an object")

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from conformance.rules.base import Reason, Terms, Vacuous, Verdicts, at_body, at_status, rule
 from conformance.rules.calls import chat_of, has_tools
-from conformance.rules.refusals import must_accept, must_refuse, names
+from conformance.rules.refusals import broke_down, must_accept, must_refuse, names
 from conformance.rules.tool_entries import entries, functions, some_entry, some_function, sound
 from conformance.wire.exchange import Exchange, Facet
 from conformance.wire.strict_json import Json, is_integer, show
@@ -134,7 +134,7 @@ def _are_all_sound(names: list[str], terms: Terms) -> bool:
 )
 def name_pattern_is_accepted(trace: Single, terms: Terms) -> Verdicts:
     """A function name of letters, digits, underscores and dashes is taken, in whatever order they stand."""
-    yield from must_accept(trace.exchange, _NAMED, "2xx: the name matches the documented pattern")
+    yield from must_accept(trace.exchange, terms, _NAMED, "2xx: the name matches the documented pattern")
 
 
 @rule(
@@ -157,7 +157,7 @@ def too_long_name_is_refused(trace: Single, terms: Terms) -> Verdicts:
 )
 def longest_name_is_accepted(trace: Single, terms: Terms) -> Verdicts:
     """A function name of exactly the documented length is taken."""
-    yield from must_accept(trace.exchange, _NAMED, "2xx: the name is as long as the limit allows")
+    yield from must_accept(trace.exchange, terms, _NAMED, "2xx: the name is as long as the limit allows")
 
 
 @rule(
@@ -181,7 +181,7 @@ def non_string_description_is_refused(trace: Single, terms: Terms) -> Verdicts:
 )
 def description_is_optional(trace: Single, terms: Terms) -> Verdicts:
     """A function without a description is taken."""
-    yield from must_accept(trace.exchange, ("description",), "2xx: the description is optional")
+    yield from must_accept(trace.exchange, terms, ("description",), "2xx: the description is optional")
 
 
 def _surplus(exchange: Exchange, terms: Terms) -> int | None:
@@ -198,7 +198,7 @@ def _surplus(exchange: Exchange, terms: Terms) -> int | None:
 )
 def most_tools_are_accepted(trace: Single, terms: Terms) -> Verdicts:
     """As many tools as the limit allows are taken."""
-    yield from must_accept(trace.exchange, ("tools",), "2xx: there are as many tools as the limit allows")
+    yield from must_accept(trace.exchange, terms, ("tools",), "2xx: there are as many tools as the limit allows")
 
 
 @rule(
@@ -212,11 +212,11 @@ def too_many_tools_are_refused(trace: Single, terms: Terms) -> Verdicts:
     yield from must_refuse(trace.exchange, f"400: at most {terms.dialect.limit('tools.max')} tools")
 
 
-def _no_server_error(exchange: Exchange) -> Verdicts:
+def _no_server_error(exchange: Exchange, terms: Terms) -> Verdicts:
     status = exchange.status or 0
     if status in (502, 503, 504):
         yield Vacuous(Reason.TRANSPORT, f"status {status}")
-    elif status >= 500:
+    elif broke_down(exchange, terms):
         yield at_status(exchange, "2xx or 400")
 
 
@@ -228,7 +228,7 @@ def _no_server_error(exchange: Exchange) -> Verdicts:
 )
 def empty_list_causes_no_server_error(trace: Single, terms: Terms) -> Verdicts:
     """An empty `tools` array is taken or refused, without a server error."""
-    yield from _no_server_error(trace.exchange)
+    yield from _no_server_error(trace.exchange, terms)
 
 
 @rule(
@@ -239,7 +239,7 @@ def empty_list_causes_no_server_error(trace: Single, terms: Terms) -> Verdicts:
 )
 def duplicate_names_cause_no_server_error(trace: Single, terms: Terms) -> Verdicts:
     """Two tools of one name are taken or refused, without a server error."""
-    yield from _no_server_error(trace.exchange)
+    yield from _no_server_error(trace.exchange, terms)
 
 
 @rule(
@@ -262,4 +262,4 @@ def custom_is_accepted_or_refused(trace: Single, terms: Terms) -> Verdicts:
         if not names(trace.exchange, ("type", "custom", "tool")):
             yield at_body(trace.exchange, "/error", "an error that names the custom tool", "another error")
     else:
-        yield from _no_server_error(trace.exchange)
+        yield from _no_server_error(trace.exchange, terms)

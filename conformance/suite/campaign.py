@@ -91,6 +91,10 @@ def import_everything() -> None:
                 continue
 
 
+def _as_it_is(exchange: Exchange) -> Exchange:
+    return exchange
+
+
 class Campaign:
     """One run. Call the steps in order; each needs the ones before it, and `shrink` and `confirm` may be left out."""
 
@@ -104,10 +108,12 @@ class Campaign:
         recorder: Recorder | None = None,
         listener: Listener | None = None,
         extra_probes: Iterable[Probe] = (),
+        clean: Callable[[Exchange], Exchange] = _as_it_is,
     ) -> None:
         """`selection` are the ids of the requirements to judge; what they require is judged with them.
 
-        `extra_probes` are the user's own recorded requests.
+        `extra_probes` are the user's own recorded requests. `clean` takes the secrets out of an exchange: what is
+        judged is what the evidence holds, so that no finding can quote a secret, not even a part of one.
         """
         self.settings = settings
         self.dialect = dialect
@@ -121,6 +127,7 @@ class Campaign:
         self._catalogue = catalogue
         self._listener = listener
         self._extra = tuple(extra_probes)
+        self._clean = clean
         self._shrink_spent = 0
         self._shrinking = ""
         self._shown: dict[Place, Trace] = {}
@@ -259,7 +266,8 @@ class Campaign:
     def judge(self) -> list[Judgement]:
         """Judge everything by the rules of the selection and of what it requires."""
         self._rules = {rule.id: rule for rule in by_id(rule_modules.load(), self._required())}
-        self.terms, self.judgements = judge_evidence(self.exchanges, self.marks, self.dialect, self._rules.values())
+        seen = [self._clean(exchange) for exchange in self.exchanges]
+        self.terms, self.judgements = judge_evidence(seen, self.marks, self.dialect, self._rules.values())
         return self.judgements
 
     def _required(self) -> list[str]:
@@ -296,7 +304,8 @@ class Campaign:
             again = [trace for trace in traces if confirming.repeatable(trace)]
             shrunk = self._shrunk((requirement, place), shrinking.smallest(again or traces), budget)
             budget -= shrunk.spent
-            smallest = Smallest(requirement, place, shrunk.trace.exchanges, shrunk.minimal)
+            steps = tuple(self._clean(exchange) for exchange in shrunk.trace.exchanges)
+            smallest = Smallest(requirement, place, steps, shrunk.minimal)
             self.smallest[requirement, place] = smallest
             self._shown[requirement, place] = shrunk.trace
             made.append(smallest)
@@ -341,7 +350,8 @@ class Campaign:
         def shows(trace: Trace) -> bool:
             if not isinstance(rule, Rule):
                 return False
-            return any(finding.place == place[1] for finding in judge(rule, trace, self.terms).findings)
+            seen = replace(trace, exchanges=tuple(self._clean(exchange) for exchange in trace.exchanges))
+            return any(finding.place == place[1] for finding in judge(rule, seen, self.terms).findings)
 
         return shows
 

@@ -142,6 +142,7 @@ class Certification:
             writer,
             listener,
             extra_probes=self._own,
+            clean=self._secrets.exchange,
         )
 
     @property

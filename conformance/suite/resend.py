@@ -23,6 +23,7 @@ from conformance.transport.http import HttpTransport
 from conformance.wire import strict_json
 from conformance.wire.exchange import Exchange, Request
 from conformance.wire.facts import derive
+from conformance.wire.redaction import Secrets
 from conformance.wire.traces import (
     Contrast,
     Conversation,
@@ -139,6 +140,14 @@ def _terms(directory: Path, dialect: Dialect) -> Terms:
     return Terms(dialect, derive(gathered(evidence.exchanges, evidence.marks)))
 
 
+def secrets_of(options: Options) -> Secrets:
+    """What must not be shown of a replay."""
+    return Secrets(
+        frozenset(value for _, value in options.headers) | {key for key in (options.key, options.second_key) if key},
+        frozenset(name for name, _ in options.headers),
+    )
+
+
 def replay(directory: Path, requirement: str, options: Options, dialect: str | None = None) -> Replayed:
     """Send the first finding's steps again. Raises VerifyError, DialectError or ValueError with one sentence."""
     report = read_report(directory)
@@ -153,6 +162,7 @@ def replay(directory: Path, requirement: str, options: Options, dialect: str | N
             exchanges, stored = _send(finding.steps, transport, _stored(finding))
         finally:
             transport.close()
+    exchanges = [secrets_of(options).exchange(exchange) for exchange in exchanges]
     terms = _terms(directory, spoken)
     if finding.relation == Relation.LIFECYCLE.value:
         finding = replace(finding, about=stored)

@@ -229,7 +229,7 @@ class Courier:
 
     def _admit(self, request: Request) -> str | None:
         """Wait for rate and pauses, then the id to send under; None where nothing may be sent any more."""
-        cleanup = request.method == "DELETE"
+        cleanup = request.method == "DELETE" and request.route.startswith(_STORED)
         self._sleep(max(0.0, self._resume_at - self._transport.now()))
         if self._limiter is not None:
             while not self._limiter.try_acquire("requests", blocking=False):

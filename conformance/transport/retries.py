@@ -9,6 +9,8 @@ from conformance.wire.exchange import End, Exchange, Request
 
 PASSING = frozenset({429, 502, 503, 504})
 """Statuses that tell of a passing trouble (RFC 9110, section 15.6; RFC 6585, section 4)."""
+_NOT_IMPLEMENTED = 501
+"""The one server error that no second try can change."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +45,8 @@ def changes_state(request: Request) -> bool:
 def pause_before_retry(exchange: Exchange, attempt: int, waited: float, now: float, patience: Patience) -> float | None:
     """Seconds to wait before sending again, or None: the answer stands.
 
-    429, 502, 503 and 504 are retried as `Retry-After` says, else after 1, 2, 4 … seconds. Any other 5xx is sent once
-    more at once, and so is what broke or found no connection, unless the request may have changed something: what
+    429, 502, 503 and 504 are retried as `Retry-After` says, else after 1, 2, 4 … seconds. Any other 5xx but 501 is sent
+    once more at once, and so is what broke or found no connection, unless the request may have changed something: what
     happens twice of two is no accident. `attempt` counts from 1.
     """
     if exchange.status in PASSING and exchange.end is End.COMPLETE:
@@ -54,6 +56,6 @@ def pause_before_retry(exchange: Exchange, attempt: int, waited: float, now: flo
         pause = float(2 ** (attempt - 1)) if asked is None else asked
         return pause if pause <= patience.wait and waited + pause <= patience.total else None
     accident = exchange.end is End.RESET or (exchange.end is End.NOT_SENT and exchange.status is None)
-    failed = exchange.status is not None and exchange.status >= 500
+    failed = exchange.status is not None and exchange.status >= 500 and exchange.status != _NOT_IMPLEMENTED
     again = failed or (accident and not changes_state(exchange.request))
     return 0.0 if attempt == 1 and again else None

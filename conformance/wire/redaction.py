@@ -46,7 +46,8 @@ def _json_forms(secret: str) -> set[str]:
         # Encoders that make JSON safe for HTML escape some punctuation; others escape all that is not alphanumeric.
         for risky in ("<>&", "\"'&<>+`", _RISKY):
             forms.add("".join(template.format(ord(c)) if c in risky else json.dumps(c)[1:-1] for c in secret))
-    return forms
+    # Once more for JSON in a string of JSON: gateways quote the answer of what is behind them.
+    return forms | {json.dumps(form)[1:-1] for form in forms}
 
 
 def _percent_forms(secret: str) -> set[str]:

@@ -151,13 +151,14 @@ def test_an_endpoint_that_is_not_there(cli):
     assert len(done.stderr.strip().splitlines()) == 1
 
 
-def test_an_interruption_leaves_a_partial_report(cli, toy):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interruption_leaves_a_partial_report(cli, toy, number):
     toy.delay = 0.3
     process = cli.start("run", "--base-url", toy.url, "--report", "out", "--concurrency", "2")
     deadline = time.monotonic() + 30
     while len(toy.seen) < 12 and time.monotonic() < deadline:
         time.sleep(0.05)
-    os.kill(process.pid, signal.SIGINT)
+    os.kill(process.pid, number)
     out, errors = process.communicate(timeout=60)
     assert process.returncode == 130, errors
     assert "INTERRUPTED" in out
@@ -206,3 +207,16 @@ def test_the_default_directory_names_host_model_and_time(cli, toy):
     assert found[0].name.startswith("127.0.0.1-")
     assert "-toy-1-" in found[0].name
     assert sorted(file.name for file in found[0].iterdir()) == ["evidence.jsonl", "report.json"]
+
+
+def test_an_endpoint_that_quotes_the_key_gets_no_part_of_it_told(cli, toy):
+    # What a finding quotes is cut: a key that is masked only afterwards would be cut too, and not be found.
+    said = {"role": "assistant", "content": f"You sent me the key {KEY} a moment ago"}
+    choice = {"index": 0, "message": said, "finish_reason": "stop"}
+    toy.completion = {**COMPLETION, "choices": [choice]}
+    areas = ("logprobs", "structured_output")
+    done = cli("run", *areas, *QUICK, "--base-url", toy.url, "--report", "out", env={"OPENAI_API_KEY": KEY})
+    assert done.returncode == 1, done.stderr
+    told = [done.stdout, done.stderr, *(path.read_text("utf-8") for path in (cli.cwd / "out").iterdir())]
+    assert not [text for text in told if KEY[:10] in text]
+    assert cli("verify", "out").returncode == 0

@@ -198,7 +198,7 @@ def test_what_makes_a_run_pointless_is_said_in_one_sentence(models: Reply, optio
         (PAGE, "web page"),
         (error(500, "boom"), "no plain completion came from m1 (status 500: boom)"),
         (error(400, "always"), "no plain completion came from m1 (status 400: always)"),
-        (Reply(200, b"[]"), "no plain completion came from m1 (status 200)"),
+        (Reply(200, b"[]"), "no plain completion came from m1 (status 200 without a completion)"),
         (Reply(200, b"", ()), "no plain completion came from m1"),
     ],
 )

@@ -244,3 +244,46 @@ def test_a_code_that_repeats_the_type_says_nothing(kind: str, code: str, verdict
 def test_thoughts_in_the_text_are_those_that_nobody_asked_for(prompt: str, text: Any, verdict: str) -> None:
     spec = {"request": {"messages": [{"role": "user", "content": prompt}]}, "message": {"content": text}}
     assert said("response.reasoning.is_not_in_the_content", spec) == verdict
+
+
+_TOOLS = [{"type": "function", "function": {"name": f"tool_{number}"}} for number in range(128)]
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "verdict"),
+    [
+        (400, "registry.example/tiny does not support tools", "refused"),
+        (400, "'tools' is not supported by this model.", "refused"),
+        (400, "Unsupported parameter: 'tools'", "refused"),
+        (404, "No endpoint found that offers 'tools'", "refused"),
+        (501, "'tools' are for later", "refused"),
+        (400, "Invalid 'tools': array too long.", "found"),
+    ],
+)
+def test_a_model_without_tools_takes_no_128_either(status: int, message: str, verdict: str) -> None:
+    error = {"status": status, "error": {"message": message, "param": "tools"}}
+    assert said("tools.count.most_are_accepted", {"request": {"tools": _TOOLS}, **error}) == verdict
+
+
+@pytest.mark.parametrize(
+    ("prompt", "verdict"),
+    [(9, "found"), (4000, "cut_by_limit")],
+)
+def test_a_full_context_window_is_a_limit_too(prompt: int, verdict: str) -> None:
+    usage = {"prompt_tokens": prompt, "completion_tokens": 3, "total_tokens": prompt + 3}
+    answer = {"choice": {"finish_reason": "length"}, "top": {"usage": usage}}
+    assert said("finish_reason.length.is_at_the_limit", {"request": {"max_tokens": 300}, **answer}) == verdict
+
+
+@pytest.mark.parametrize(
+    ("param", "message", "verdict"),
+    [
+        ("tools", "'tools' is not supported by this model.", "refused"),
+        ("tools", "Invalid 'tools'.", "found"),
+        ("temperature", "'temperature' is not supported.", "held"),
+    ],
+)
+def test_what_is_not_offered_may_be_said_before_what_is_wrong(param: str, message: str, verdict: str) -> None:
+    request = {"tools": _TOOLS[:1], "temperature": "hot"}
+    error = {"status": 400, "error": {"message": message, "param": param}}
+    assert said("errors.param.names_the_parameter", {"request": request, **error}) == verdict

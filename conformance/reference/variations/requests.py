@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from conformance.reference.errors import RETRY_AFTER_SECONDS
+from conformance.reference.errors import RETRY_AFTER_SECONDS, envelope
 from conformance.reference.models_list import find
-from conformance.reference.stages import Context, Refusal, Stage, variation
+from conformance.reference.stages import Context, Refusal, Reply, Stage, variation
+from conformance.wire import strict_json
 from conformance.wire.chat_request import Choosing
 from conformance.wire.strict_json import Json
 
@@ -134,6 +135,38 @@ def logprobs_refused(refusal: Refusal | None, context: Context) -> Refusal | Non
 def json_schema_refused(refusal: Refusal | None, context: Context) -> Refusal | None:
     """Structured output by a schema is refused."""
     return _refuses("response_format", lambda body: context.chat.format_type == "json_schema", refusal, context)
+
+
+@variation("tools-refused", at=Stage.REFUSAL, legal=_HONEST)
+def tools_refused(refusal: Refusal | None, context: Context) -> Refusal | None:
+    """Tools are refused, as by a model that has no template for them."""
+    if _accepted(refusal, context) is None or not context.chat.tools:
+        return refusal
+    return Refusal("unsupported_parameter", "tools.unsupported", "This model does not support tools.", "tools")
+
+
+@variation("formats-refused", at=Stage.REFUSAL, legal=_HONEST)
+def formats_refused(refusal: Refusal | None, context: Context) -> Refusal | None:
+    """The field response_format is refused, whatever it says."""
+    return _refuses("response_format", lambda body: body.get("response_format") is not None, refusal, context)
+
+
+@variation(
+    "tools-not-implemented",
+    at=Stage.REPLY,
+    legal="https://www.rfc-editor.org/rfc/rfc9110#section-15.6.2: 501, where a server lacks the functionality",
+)
+def tools_not_implemented(reply: Reply, context: Context) -> Reply:
+    """What declares tools, and would be served, gets 501 with an error that names them."""
+    if not 200 <= reply.status < 300 or context.request.chat is None or not context.chat.tools:
+        return reply
+    refusal = Refusal("unsupported_parameter", "tools.unsupported", "Tools are not implemented.", "tools")
+    headers = tuple(
+        ("content-type", "application/json") if name == "content-type" else (name, value)
+        for name, value in reply.headers
+    )
+    body = strict_json.dump({"error": envelope(refusal, context)})
+    return Reply(501, headers, ((0.0, body),))
 
 
 @variation("parallel-refused", at=Stage.REFUSAL, legal=_HONEST)

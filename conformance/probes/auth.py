@@ -20,11 +20,13 @@ def _post(base: Base, credentials: Headers, *, stream: bool = False) -> Request:
 
 
 def _wrong(base: Base) -> Iterator[Group]:
-    """Five; preflight has sent a valid request without credentials."""
+    """Few; preflight has sent a valid request without credentials."""
     streams = "streaming" in base.capabilities
     yield build.alone(_post(base, (("authorization", f"Bearer {UNKNOWN_KEY}"),)), free=True)
     yield build.alone(Request("POST", "/chat/completions", (), b"{}", "none"), free=True)
     yield build.alone(_post(base, (("authorization", "Basic eDp5"),), stream=streams), free=True)
+    if streams:
+        yield build.alone(build.post(build.streamed(build.bare(base)), auth="none"), free=True)
     yield build.alone(build.get("/models", auth="none"), free=True)
     yield build.alone(_post(base, (("authorization", "Bearer"),)), free=True)
 
@@ -43,7 +45,7 @@ register(
         ("auth", "errors", "stream_errors"),
         table=_wrong,
         last=True,
-        summary="An unknown key, malformed credentials and none: five requests.",
+        summary="An unknown key, malformed credentials and none: six requests.",
     )
 )
 register(

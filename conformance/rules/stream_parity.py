@@ -324,7 +324,7 @@ def parity_same_finish_reason(trace: Parity, terms: Terms) -> Verdicts:
         return
     for pair in pairs:
         reasons = {show(choice.finish_reason) for choice in pair.plain if isinstance(choice.finish_reason, str)}
-        filtered = "content_filter" in {pair.streamed.finish_reason, *(choice.finish_reason for choice in pair.plain)}
+        filtered = any(choice.finish_reason == "content_filter" for choice in (pair.streamed, *pair.plain))
         if filtered or not pair.same_text or len(reasons) != 1:
             yield _FREE
         elif isinstance(pair.streamed.finish_reason, str) and show(pair.streamed.finish_reason) not in reasons:

@@ -61,7 +61,7 @@ def models_are_open(refusal: Refusal | None, context: Context) -> Refusal | None
 @fault(
     "au-streams-open",
     at=Stage.REFUSAL,
-    violates=["auth.missing_key.is_not_served"],
+    violates=["auth.unknown_key.is_refused"],
     entails={"auth.malformed_header.is_refused": "a stream is served whatever the header says"},
     condition="only streams",
 )

@@ -211,6 +211,16 @@ def model_alias(payloads: Payloads, context: Context) -> Payloads:
     return each_chunk(payloads, lambda chunk, place: {**chunk, "model": f"models/{chunk['model']}"})
 
 
+@fault("sp-line-breaks-lost", at=Stage.CHUNKS, violates=_LOST, condition="only for text with line breaks")
+def line_breaks_lost(payloads: Payloads, context: Context) -> Payloads:
+    """Line breaks in the text end up as the format's own, where they are lost."""
+    if not _is_free(context):
+        return payloads
+    return each_choice(
+        payloads, lambda choice: with_text(choice, text_of(choice).replace("\n", "")) if text_of(choice) else choice
+    )
+
+
 @fault(
     "sp-second-call-lost",
     at=Stage.CHUNKS,

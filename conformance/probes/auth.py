@@ -20,9 +20,9 @@ def _post(base: Base, credentials: Headers, *, stream: bool = False) -> Request:
 
 
 def _wrong(base: Base) -> Iterator[Group]:
-    """Five; preflight has sent a valid request without credentials."""
+    """Five, the unknown key with a stream; preflight has sent a valid unstreamed request without credentials."""
     streams = "streaming" in base.capabilities
-    yield build.alone(_post(base, (("authorization", f"Bearer {UNKNOWN_KEY}"),)), free=True)
+    yield build.alone(_post(base, (("authorization", f"Bearer {UNKNOWN_KEY}"),), stream=streams), free=True)
     yield build.alone(Request("POST", "/chat/completions", (), b"{}", "none"), free=True)
     yield build.alone(_post(base, (("authorization", "Basic eDp5"),), stream=streams), free=True)
     yield build.alone(build.get("/models", auth="none"), free=True)

@@ -27,6 +27,9 @@ UNICODE = "caffè ☕ 日本語 😀 ẞ"
 SEPARATORS = "one\u2028two\u2029three\u0085four"
 """Characters at which careless readers split lines; JSON and event streams do not."""
 
+CODE = 'if (a < b && c > 0) {\n\tprint("one\\ntwo");\n\n    # *done* `x`\n}'
+"""Line breaks, indentation, escapes and markup: what careless writers trim, escape twice or take for HTML."""
+
 
 def plain(base: Base) -> dict[str, Json]:
     """What preflight has sent, so that it costs nothing."""

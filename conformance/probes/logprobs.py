@@ -60,6 +60,9 @@ def _values(base: Base) -> Iterator[Group]:
     for top in (0, 1, 5):
         yield build.set_at(count, "top_logprobs", top)
     yield from build.parity(base, count, usage=False, twice=True)
+    if "streaming" in base.capabilities:
+        # The longest chunks that there are: what cuts them at a fixed length shows nowhere else.
+        yield build.single(build.streamed({**count, "top_logprobs": 20}))
     yield build.set_at(plain, "logprobs", False)
     yield build.set_at(plain, "logprobs", None)
     yield build.set_at(plain, "top_logprobs", None)

@@ -63,6 +63,7 @@ def _texts(base: Base) -> Iterator[Group]:
     if base.effort < Effort.STANDARD:
         return
     yield from build.parity(base, base.body(build.LONG, limit=200), usage=True)
+    yield from build.parity(base, base.body(f"Repeat exactly: {build.CODE}"), usage=True)
     mixed = base.body(f"Repeat exactly: {build.UNICODE} and {build.SEPARATORS}")
     if build.takes_stops(base):
         yield from build.parity(base, {**mixed, "stop": ["and"]}, usage=True)

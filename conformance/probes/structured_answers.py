@@ -147,6 +147,7 @@ def _with_tools(base: Base) -> Iterator[Group]:
     form = schema_format(_CITY)
     yield build.single(base.body(build.WEATHER, tools=tools, tool_choice="required", response_format=form))
     yield build.single(base.body(build.GREETING, tools=tools, tool_choice="none", response_format=form))
+    yield build.single({**build.after_result(base), "tool_choice": "none", "response_format": form})
     yield from build.parity(
         base,
         base.body(build.WEATHER, tools=tools, tool_choice=build.named("get_weather"), response_format=form),
@@ -155,11 +156,22 @@ def _with_tools(base: Base) -> Iterator[Group]:
     )
 
 
+def _crossed(base: Base) -> Iterator[Group]:
+    """A format under a system message, and where several choices are asked for."""
+    brief: Json = {"role": "system", "content": "Answer in plain prose."}
+    yield build.single(base.body(brief, FILL, response_format=schema_format(_CITY)))
+    if build.takes_many(base):
+        yield from build.parity(base, {**asking(base, _CITY, PROSE), "n": 2}, usage=False, twice=False)
+        prompt = "Answer in JSON: name two planets."
+        yield build.single(base.body(prompt, limit=128, response_format=JSON_MODE, n=2))
+
+
 def _table(base: Base) -> Iterator[Group]:
     yield from _must_work(base)
     yield from _modes(base)
     if base.effort >= Effort.STANDARD:
         yield from _more(base)
+        yield from _crossed(base)
         yield from _with_tools(base)
 
 

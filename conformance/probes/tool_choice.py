@@ -176,6 +176,24 @@ def _entangled(base: Base) -> Iterator[Group]:
         yield build.single({**asked, "tool_choice": build.named("get_time")})
 
 
+def _crossed(base: Base) -> Iterator[Group]:
+    """Choices among other features: several choices, several tools, a system message, a result just given."""
+    if base.effort < Effort.STANDARD:
+        return
+    asked = base.body(build.WEATHER, tools=_TWO)
+    yield build.contrast({**asked, "tool_choice": "required"}, {**asked, "tool_choice": "none"}, "/tool_choice")
+    if build.takes_many(base):
+        many = {**asked, "n": 2}
+        yield build.contrast({**many, "tool_choice": "required"}, {**many, "tool_choice": "none"}, "/tool_choice")
+        yield build.single({**many, "tool_choice": build.named("get_time")})
+    yield build.single({**build.after_result(base), "tools": _TWO, "tool_choice": build.named("get_time")})
+    brief: Json = {"role": "system", "content": "Be brief."}
+    yield build.single(base.body(brief, "Hello!", tools=_TWO, tool_choice="required"))
+    # The name of one tool begins with that of another, which stands before it.
+    numbered = [build.function(f"tool_{number}", build.record({})) for number in range(20)]
+    yield build.single(base.body("Call tool_1, please.", tools=numbered, tool_choice=build.named("tool_12")))
+
+
 def _table(base: Base) -> Iterator[Group]:
     yield from _natural(base)
     yield from _required(base)
@@ -183,6 +201,7 @@ def _table(base: Base) -> Iterator[Group]:
     yield from _malformed(base)
     yield from _allowed(base)
     yield from _entangled(base)
+    yield from _crossed(base)
 
 
 def _unflagged(base: Base) -> Iterator[Group]:

@@ -67,8 +67,12 @@ def _table(base: Base) -> Iterator[Group]:
     yield build.single(_asked(base, "set-reminder", NULLABLE, build.named("set-reminder")))
     if base.effort < Effort.STANDARD:
         return
-    for name, schema in (("save_list", RECURSIVE), ("book_seat", BOUNDED)):
-        yield build.single(_asked(base, name, schema, build.named(name)))
+    # Each in both modes, as one server error alone may be chance.
+    for name, schema in (("set-reminder", NULLABLE), ("save_list", RECURSIVE), ("book_seat", BOUNDED)):
+        asked = _asked(base, name, schema, build.named(name))
+        yield build.single(asked)
+        if "streaming" in base.capabilities:
+            yield build.single(build.streamed(asked))
     for name, schema in (("save_list", RECURSIVE), ("place_order", NESTED)):
         yield build.single(_asked(base, name, schema, "required", strict=True))
     labelled = _asked(base, "set_label", FOREIGN, "required", strict=True)

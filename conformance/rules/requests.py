@@ -25,6 +25,7 @@ from conformance.rules.blemishes import blemishes
 from conformance.rules.checks import NOT_ABOUT_THE_BODY, keyed_chat, plainer, undoubtedly_valid
 from conformance.rules.conditions import COMPLETION, ok
 from conformance.rules.refusals import broke_down, error_object
+from conformance.rules.well_formed import well_formed
 from conformance.wire.chat_request import ChatRequest
 from conformance.wire.exchange import Exchange, Facet
 from conformance.wire.refusal import refusal_of, top_field
@@ -114,7 +115,7 @@ class ValidGetsNoServerError:
         known = state.get(exchange.origin, _Health())
         if exchange.answer is not None:
             state[exchange.origin] = replace(known, served=known.served + 1)
-        elif exchange.status in _FAULTS and broke_down(exchange, terms) and undoubtedly_valid(chat, terms):
+        elif exchange.status in _FAULTS and broke_down(exchange, terms) and well_formed(exchange, terms):
             entry = (exchange.id, exchange.status or 0, known.served)
             state[exchange.origin] = replace(known, failed=(*known.failed, entry))
         return state

@@ -5,7 +5,7 @@ from __future__ import annotations
 from conformance.rules.base import Reason, Terms, Vacuous
 from conformance.rules.refusals import error_object
 from conformance.wire.exchange import Exchange, Facet
-from conformance.wire.rungs import Outcome, codes_of
+from conformance.wire.rungs import Outcome, has_code
 
 JUDGED = (Facet.REQUEST, Facet.STATUS, Facet.BODY)
 TOO_DEEP, TOO_LARGE = "schema_too_deep", "schema_too_large"
@@ -20,4 +20,4 @@ def not_shown(what: Outcome) -> Vacuous:
 
 def code_is(exchange: Exchange, terms: Terms, kind: str) -> bool:
     """The error has a code that the dialect documents for this kind alone."""
-    return error_object(exchange).get("code") in codes_of(terms.dialect, kind)
+    return has_code(error_object(exchange), terms.dialect, kind)

@@ -6,7 +6,7 @@ they agree on can be held against the streamed one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from conformance.rules.base import (
@@ -21,12 +21,13 @@ from conformance.rules.base import (
     rule,
 )
 from conformance.rules.refusals import error_object, names
+from conformance.rules.schema_check import pinned
 from conformance.rules.stream_view import assembly_of, ended_unsaid, intact
-from conformance.wire.answer import Answer, Choice
-from conformance.wire.chat_request import Choosing
+from conformance.wire.answer import Answer, Call, Choice
+from conformance.wire.chat_request import ChatRequest, Choosing
 from conformance.wire.deltas import Irregular
 from conformance.wire.exchange import Exchange, Facet
-from conformance.wire.strict_json import Json, is_integer, show
+from conformance.wire.strict_json import Json, equal, is_integer, show
 from conformance.wire.traces import Parity
 
 _BODY = {Facet.BODY, Facet.REQUEST}
@@ -237,6 +238,63 @@ def parity_same_text(trace: Parity, terms: Terms) -> Verdicts:
             yield _at(trace, pair, "/delta/content", _around(text, found), _around(found, text))
 
 
+def _whole(choice: Choice) -> bool:
+    """A choice whose calls, if any, have a name and an object as arguments, as no limit cut them."""
+    return not choice.cut and all(
+        isinstance(call.name, str) and call.parsed.ok and isinstance(call.parsed.value, dict) for call in choice.calls
+    )
+
+
+def _alike(left: Sequence[Call], right: Sequence[Call]) -> bool:
+    """The same functions in the same order, with equal arguments."""
+    return len(left) == len(right) and all(
+        one.name == other.name and equal(one.parsed.value, other.parsed.value)
+        for one, other in zip(left, right, strict=True)
+    )
+
+
+def _owned_elsewhere(calls: Sequence[Call], chat: ChatRequest) -> bool:
+    """Calls that are wrong by themselves, whatever was answered unstreamed: too many, or of nothing declared."""
+    return (chat.parallel is False and len(calls) > 1) or any(chat.tool(call.name) is None for call in calls)
+
+
+def _open_arguments(calls: Sequence[Call], chat: ChatRequest) -> bool:
+    """No schema fixes the arguments: of those that one fixes it is known without a comparison what they have to be."""
+    tools = [chat.tool(call.name) for call in calls]
+    return not any(tool is not None and tool.parameters is not None and pinned(tool.parameters) for tool in tools)
+
+
+@rule("stream.parity.same_calls", on=Parity, reads=_BODY, when=_comparable)
+def parity_same_calls(trace: Parity, terms: Terms) -> Verdicts:
+    """Where the unstreamed answers make the same calls with the same arguments, so does the streamed one."""
+    chat = trace.streamed.request.chat
+    pairs = [pair for pair in _pairs(trace) if pair.streamed.calls and all(choice.calls for choice in pair.plain)]
+    if not pairs or chat is None or chat.choosing is Choosing.NAMED:
+        yield NOT_APPLICABLE
+        return
+    for pair in pairs:
+        first, streamed = pair.plain[0].calls, pair.streamed.calls
+        if not all(map(_whole, (*pair.plain, pair.streamed))) or _owned_elsewhere(streamed, chat):
+            yield NOT_APPLICABLE
+        elif not all(_alike(first, choice.calls) for choice in pair.plain):
+            yield _FREE
+        elif _alike(first, streamed):
+            continue
+        elif len(pair.plain) < 2:
+            yield _ONCE
+        elif not _is_pinned(trace):
+            yield _UNPINNED
+        elif len(first) != len(streamed) or _open_arguments(streamed, chat):
+            expected, observed = (
+                ", ".join(f"{name}({given})" for name, given in made) for made in map(_shown, (first, streamed))
+            )
+            yield _at(trace, pair, "/delta/tool_calls", expected, observed)
+
+
+def _shown(calls: Sequence[Call]) -> list[tuple[Json, str]]:
+    return [(call.name, show(call.parsed.value, 60)) for call in calls]
+
+
 @rule("stream.parity.no_replacement_characters", on=Parity, reads=_BODY, when=_comparable)
 def parity_no_replacement_characters(trace: Parity, terms: Terms) -> Verdicts:
     """The streamed text has no more U+FFFD than the unstreamed ones, which agree."""
@@ -266,7 +324,7 @@ def parity_same_finish_reason(trace: Parity, terms: Terms) -> Verdicts:
         return
     for pair in pairs:
         reasons = {show(choice.finish_reason) for choice in pair.plain if isinstance(choice.finish_reason, str)}
-        filtered = "content_filter" in {pair.streamed.finish_reason, *(choice.finish_reason for choice in pair.plain)}
+        filtered = any(choice.finish_reason == "content_filter" for choice in (pair.streamed, *pair.plain))
         if filtered or not pair.same_text or len(reasons) != 1:
             yield _FREE
         elif isinstance(pair.streamed.finish_reason, str) and show(pair.streamed.finish_reason) not in reasons:

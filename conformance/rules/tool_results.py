@@ -270,7 +270,7 @@ def results_may_be_long(trace: Single, terms: Terms) -> Verdicts:
         yield Vacuous(Reason.REFUSED, "the context of the model is too short")
     else:
         words = ("too long", "too large", "at most", "longer than", "larger than", "maximum", "exceed", "limit")
-        yield from must_accept(trace.exchange, words, "2xx: a result is a string of any length")
+        yield from must_accept(trace.exchange, terms, words, "2xx: a result is a string of any length")
 
 
 def _has_other_part(history: History) -> bool:

@@ -57,7 +57,7 @@ def _is_rich(schema: Json) -> bool:
     return any(_RICH & part.keys() for _, part in subschemas(schema))
 
 
-def _declares_usual_schemas(exchange: Exchange) -> bool:
+def declares_usual_schemas(exchange: Exchange) -> bool:
     """All tools are well formed and not strict, their schemas are usual ones, and one goes beyond the plainest."""
     found = list(functions(exchange))
     schemas = [function["parameters"] for function in found if "parameters" in function]
@@ -73,7 +73,7 @@ def _declares_usual_schemas(exchange: Exchange) -> bool:
     "tools.parameters.json_schema_is_accepted",
     on=Single,
     reads=(Facet.REQUEST, Facet.STATUS, Facet.BODY),
-    when=lambda trace, terms: _declares_usual_schemas(trace.exchange),
+    when=lambda trace, terms: declares_usual_schemas(trace.exchange),
 )
 def json_schema_is_accepted(trace: Single, terms: Terms) -> Verdicts:
     """A function's parameters may be any JSON Schema of an object that is written with the usual keywords."""

@@ -67,6 +67,12 @@ class Codes(Protocol):
         """The error forms by kind."""
 
 
+def has_code(error: dict[str, Json], dialect: Codes, kind: str) -> bool:
+    """An error object has one of the codes of a kind of error; a code need not be a string, nor anything hashable."""
+    code = error.get("code")
+    return isinstance(code, str) and code in codes_of(dialect, kind)
+
+
 def codes_of(dialect: Codes, kind: str) -> frozenset[str]:
     """The codes that a dialect documents for one kind of error and for no other."""
     form = dialect.errors.get(kind)
@@ -93,7 +99,7 @@ def outcome(exchange: Exchange, dialect: Codes) -> Outcome:
         return Outcome.PROXY
     if status in _SCHEMA:
         error = error_of(exchange)
-        if error.get("code") in codes_of(dialect, "context_length"):
+        if has_code(error, dialect, "context_length"):
             return Outcome.CONTEXT
         named = isinstance(error.get("param"), str) and error["param"].startswith("response_format")
         said = str(error.get("message", ""))[:2000]

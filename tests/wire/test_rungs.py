@@ -38,6 +38,8 @@ TOO_DEEP: dict[str, Any] = {"status": 400, "error": {"code": "response_format_to
         ({"status": 502, "text": ""}, Outcome.FAILED),
         ({"end": "reset"}, Outcome.SILENT),
         ({"status": 500, "end": "timeout"}, Outcome.SILENT),
+        ({"status": 400, "error": {"code": ["no", "text"]}}, Outcome.REFUSED),
+        ({"status": 400, "error": {"code": {"no": "text"}}}, Outcome.REFUSED),
     ],
 )
 def test_outcomes(spec: dict[str, Any], expected: Outcome) -> None:

@@ -58,6 +58,19 @@ def models_are_open(refusal: Refusal | None, context: Context) -> Refusal | None
     return None if _check(refusal) in _KEYS and context.route == "GET /models" else refusal
 
 
+@fault(
+    "au-streams-open",
+    at=Stage.REFUSAL,
+    violates=["auth.unknown_key.is_refused"],
+    entails={"auth.malformed_header.is_refused": "a stream is served whatever the header says"},
+    condition="only streams",
+)
+def streams_are_open(refusal: Refusal | None, context: Context) -> Refusal | None:
+    """Requests for a stream go past the check of the key."""
+    asked = context.request.chat
+    return None if _check(refusal) in _KEYS and asked is not None and asked.stream is True else refusal
+
+
 @fault("au-models-shut", at=Stage.REFUSAL, violates=["auth.bearer_key.is_accepted"])
 def models_refuse_the_key(refusal: Refusal | None, context: Context) -> Refusal | None:
     """The list of models refuses the key that completions accept."""

@@ -182,6 +182,22 @@ def pretty_json(frames: list[bytes], context: Context) -> list[bytes]:
     return [_indented(frame).rstrip(b"\n").replace(b"\n", b"\ndata: ") + b"\n\n" for frame in frames]
 
 
+_BUFFER = 1024
+"""Bytes that one event of a careless writer holds."""
+
+
+@fault(
+    "sf-long-events-cut",
+    at=Stage.FRAMES,
+    violates=["sse.payload.is_a_json_object"],
+    dialects=("openai", "xerotier"),
+    condition="only in chunks of more than a kilobyte",
+)
+def long_events_cut(frames: list[bytes], context: Context) -> list[bytes]:
+    """Events that fill a buffer go out as two."""
+    return [frame if len(frame) <= _BUFFER else frame[:_BUFFER] + b"\n\ndata: " + frame[_BUFFER:] for frame in frames]
+
+
 @fault(
     "sf-done-glued",
     at=Stage.FRAMES,

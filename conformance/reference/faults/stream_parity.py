@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from conformance.reference.faults.call_edits import parts
 from conformance.reference.payloads import (
     Choice,
     Payloads,
@@ -208,3 +209,66 @@ def length_hidden_when_streamed(payloads: Payloads, context: Context) -> Payload
 def model_alias(payloads: Payloads, context: Context) -> Payloads:
     """Streamed, the model is called by another name."""
     return each_chunk(payloads, lambda chunk, place: {**chunk, "model": f"models/{chunk['model']}"})
+
+
+@fault("sp-line-breaks-lost", at=Stage.CHUNKS, violates=_LOST, condition="only for text with line breaks")
+def line_breaks_lost(payloads: Payloads, context: Context) -> Payloads:
+    """Line breaks in the text end up as the format's own, where they are lost."""
+    if not _is_free(context):
+        return payloads
+    return each_choice(
+        payloads, lambda choice: with_text(choice, text_of(choice).replace("\n", "")) if text_of(choice) else choice
+    )
+
+
+@fault(
+    "sp-second-call-lost",
+    at=Stage.CHUNKS,
+    violates=["stream.parity.same_calls"],
+    thread="https://github.com/vllm-project/vllm/issues/13078",
+    condition="only where a choice makes several calls of one function",
+)
+def second_call_lost(payloads: Payloads, context: Context) -> Payloads:
+    """Streamed, each function is called once, however often the model calls it."""
+    calls = _calls(payloads)
+    lost = {
+        (choice, call)
+        for (choice, call), (name, _) in calls.items()
+        if any(calls[choice, other][0] == name for other in range(call))
+    }
+    return each_choice(
+        payloads,
+        lambda choice: (
+            None
+            if any((choice["index"], item["index"]) in lost for item in choice["delta"].get("tool_calls", ()))
+            else choice
+        ),
+    )
+
+
+@fault(
+    "sp-second-call-has-the-firsts-arguments",
+    at=Stage.CHUNKS,
+    violates=["stream.parity.same_calls"],
+    condition="only where a choice makes several calls of one function",
+)
+def second_call_has_the_firsts_arguments(payloads: Payloads, context: Context) -> Payloads:
+    """Streamed, every further call of a function has the arguments of the first one."""
+    firsts: dict[tuple[int, str], str] = {}
+    given: dict[tuple[int, int], str] = {}
+    for (index, call), (name, arguments) in _calls(payloads).items():
+        given[index, call] = firsts.setdefault((index, name), arguments)
+    for _, choice, item in parts(payloads):
+        if "id" not in item:
+            item["function"]["arguments"] = given.pop((choice["index"], item["index"]), "")
+    return payloads
+
+
+def _calls(payloads: Payloads) -> dict[tuple[int, int], tuple[str, str]]:
+    """Name and whole arguments of each call, by the indices of its choice and its own."""
+    found: dict[tuple[int, int], tuple[str, str]] = {}
+    for _, choice, item in parts(payloads):
+        name, arguments = found.get((choice["index"], item["index"]), ("", ""))
+        more = item["function"]
+        found[choice["index"], item["index"]] = more.get("name", name), arguments + more["arguments"]
+    return found

@@ -73,6 +73,33 @@ def ignored_without_required(demand: dict[str, Json], context: Context) -> dict[
     return demand if forced or context.chat.format_type != "json_schema" else _without_format(demand)
 
 
+@fault(
+    "rf-ignored-for-many",
+    at=Stage.DEMAND,
+    violates=[_STRICT_JSON, _JSON_MODE],
+    entails={_LOOSE: "schemas without strict are ignored too"},
+    dialects=("openai",),
+    condition="only if n is 2 or more",
+)
+def ignored_for_many(demand: dict[str, Json], context: Context) -> dict[str, Json]:
+    """Where several choices are asked for, a response_format is dropped."""
+    formed = context.chat.format_type in ("json_schema", "json_object") and (context.chat.n or 1) > 1
+    return _without_format(demand) if formed else demand
+
+
+@fault(
+    "rf-ignored-after-result",
+    at=Stage.DEMAND,
+    violates=[_STRICT_JSON],
+    dialects=("openai",),
+    condition="only after a tool result",
+)
+def ignored_after_result(demand: dict[str, Json], context: Context) -> dict[str, Json]:
+    """Once a tool has answered, a json_schema is dropped."""
+    answered = any(item.get("role") == "tool" for item in context.chat.messages)
+    return _without_format(demand) if answered and context.chat.format_type == "json_schema" else demand
+
+
 @fault("rf-json-object-fenced", at=Stage.COMPLETION, violates=[_JSON_MODE])
 def json_object_fenced(completion: Completion, context: Context) -> Completion:
     """JSON mode wraps its JSON in a code block."""

@@ -277,3 +277,43 @@ def no_arguments_key(body: dict[str, Json], context: Context) -> dict[str, Json]
         if call["function"]["arguments"] == "{}":
             del call["function"]["arguments"]
     return body
+
+
+@fault(
+    "tc-none-ignored-for-many",
+    at=Stage.DEMAND,
+    violates=["tool_choice.none.makes_no_call"],
+    dialects=("openai",),
+    condition="only if n is 2 or more",
+)
+def none_ignored_for_many(demand: dict[str, Json], context: Context) -> dict[str, Json]:
+    """Where several choices are asked for, tool_choice "none" is ignored."""
+    ignored = demand.get("tool_choice") == "none" and (context.chat.n or 1) > 1
+    return {**demand, "tool_choice": "auto"} if ignored else demand
+
+
+@fault(
+    "tc-named-begins-alike",
+    at=Stage.COMPLETION,
+    violates=["tool_choice.named.calls_the_function"],
+    condition="only if another tool's name is the beginning of the one that is named",
+)
+def named_begins_alike(completion: Completion, context: Context) -> Completion:
+    """A named choice calls the first function whose name the named one begins with."""
+    chosen = demanded(context).chosen_name
+    if chosen is None or demanded(context).choosing is not Choosing.NAMED:
+        return completion
+    found = next((tool.name for tool in demanded(context).tools if chosen.startswith(tool.name)), chosen)
+    return with_calls(completion, lambda position, call: replace(call, name=found))
+
+
+@fault(
+    "tc-named-ignored-after-result",
+    at=Stage.DEMAND,
+    violates=["tool_choice.named.calls_the_function"],
+    condition="only after a tool result",
+)
+def named_ignored_after_result(demand: dict[str, Json], context: Context) -> dict[str, Json]:
+    """Once a tool has answered, a named choice is taken for "none"."""
+    named = isinstance(demand.get("tool_choice"), dict) and context.chat.choosing is Choosing.NAMED
+    return {**demand, "tool_choice": "none"} if named and _after_result(context) else demand

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from conformance.reference.faults.call_edits import history_calls, turning_down
-from conformance.reference.stages import Context, ErrorReply, Stage, fault
+from conformance.reference.stages import Context, ErrorReply, Refusal, Stage, fault
 from conformance.wire.strict_json import Json
 
 _LONG = 4096
@@ -106,3 +106,17 @@ fault(
         "messages[2].content",
     )
 )
+
+
+@fault(
+    "mt-result-beyond-ascii-500",
+    at=Stage.REFUSAL,
+    violates=["requests.valid.gets_no_server_error"],
+    condition="only results with letters beyond ASCII",
+)
+def result_beyond_ascii_fails(refusal: Refusal | None, context: Context) -> Refusal | None:
+    """Results with letters beyond ASCII are a server error."""
+    told = [item.get("content") for item in context.chat.messages if item.get("role") == "tool"]
+    if refusal is None and not all(isinstance(text, str) and text.isascii() for text in told):
+        return Refusal("internal", "fault", "Something went wrong.")
+    return refusal

@@ -110,3 +110,18 @@ def undeclared_name_500(refusal: Refusal | None, context: Context) -> Refusal | 
     ):
         return Refusal("internal", "fault", "The server had an error.")
     return refusal
+
+
+fault(
+    "td-definitions-500",
+    at=Stage.REFUSAL,
+    violates=["requests.valid.gets_no_server_error"],
+    condition="only schemas with $defs",
+)(
+    turning_down(
+        "Definitions in schemas of parameters make the compiler of grammars fail.",
+        _with_word("$defs"),
+        "internal",
+        "Something went wrong.",
+    )
+)

@@ -12,8 +12,8 @@ _SECRET = "73914"
 """A number that only the tool result holds."""
 
 _LINE = "Paris: mild, a light wind from the west, no rain to speak of.\n"
-_LINES = {Effort.STANDARD: 140, Effort.THOROUGH: 900}
-"""Lines of a long result: some 2,000 and 13,000 tokens."""
+_LINES = {Effort.QUICK: 9, Effort.STANDARD: 140, Effort.THOROUGH: 900}
+"""Lines of a long result: some 130, 2,000 and 13,000 tokens."""
 
 
 def _history(base: Base, *messages: Json) -> dict[str, Json]:
@@ -48,6 +48,8 @@ def _accepted(base: Base) -> Iterator[Group]:
     )
     nothing = {key: item for key, item in calls.items() if key != "content"}
     yield build.single(_two_rounds(base, nothing, {**calls, "content": ""}))
+    long = {**paris, "content": f"{_LINE * _LINES[base.effort]}Report number {_SECRET}"}
+    yield build.single(base.body(asked, calls, long, london, tools=[build.WEATHER_TOOL]))
     if base.effort < Effort.STANDARD:
         return
     for message in (nothing, {**calls, "content": ""}):
@@ -56,8 +58,6 @@ def _accepted(base: Base) -> Iterator[Group]:
     told = {**paris, "content": f"Météo à Paris ☀ 晴れ: report number {_SECRET}"}
     secret = base.body(asked, calls, told, london, tools=[build.WEATHER_TOOL])
     yield from build.parity(base, secret, usage=False)
-    long = {**paris, "content": f"{_LINE * _LINES[base.effort]}Report number {_SECRET}"}
-    yield build.single(base.body(asked, calls, long, london, tools=[build.WEATHER_TOOL]))
     changed: tuple[tuple[int, Json, str], ...] = (
         (1, {**calls, "content": "Let me look."}, "/messages/1/content"),
         (1, {**calls, "refusal": None}, "/messages/1/refusal"),

@@ -87,7 +87,11 @@ def texts(exchange: Exchange, terms: Terms) -> Iterator[Choice | Vacuous]:
     if exchange.answer is not None and exchange.answer.streamed and not exchange.answer.complete:
         yield Vacuous(Reason.TRANSPORT, "the stream broke off")
         return
-    for choice in choices_of(exchange):
+    found, asked = list(choices_of(exchange)), chat_of(exchange).n or 1
+    if exchange.answer is not None and exchange.answer.streamed and len(found) < asked:
+        yield Vacuous(Reason.NO_CONTROL, "choices that cannot be told apart")
+        return
+    for choice in found:
         if choice.cut:
             yield Vacuous(Reason.CUT_BY_LIMIT)
         elif choice.calls or choice.refusal:

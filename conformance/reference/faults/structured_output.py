@@ -77,7 +77,6 @@ def ignored_without_required(demand: dict[str, Json], context: Context) -> dict[
     "rf-ignored-for-many",
     at=Stage.DEMAND,
     violates=[_STRICT_JSON, _JSON_MODE],
-    entails={_LOOSE: "schemas without strict are ignored too"},
     dialects=("openai",),
     condition="only if n is 2 or more",
 )

@@ -42,7 +42,7 @@ def fault_matrix(seen: dict[Case, Seen]) -> str:
         counts = [max((result.requests.get(row, 0) for row in fault.violates), default=0) for _, result in results]
         least = min(counts, default=0)
         entails = "<br>".join(f"`{row}`: {reason}" for row, reason in fault.entails.items())
-        condition = f" *Only {fault.condition}.*" if fault.condition else ""
+        condition = f" *{fault.condition[:1].upper()}{fault.condition[1:]}.*" if fault.condition else ""
         lines.append(
             f"| `{name}` | {fault.summary.replace('|', chr(92) + '|')}{condition} | "
             + "<br>".join(f"`{row}`" for row in fault.violates)

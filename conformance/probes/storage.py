@@ -182,14 +182,16 @@ def _limits(session: Session) -> None:
 
 
 def _forms(session: Session) -> None:
-    """Records of many forms: several choices, tool calls, tool calls in streams, and updates after those."""
+    """Records of many forms: several choices, tool calls, cut and long text, in both modes, and updates after those."""
     base = session.base
     with story(session, "forms") as told:
         bodies = [_body(base, build.COUNT, n=2)] if build.takes_many(base) else []
         if "tools" in base.capabilities:
             bodies.append(base.body(build.CITIES, tools=[build.WEATHER_TOOL], tool_choice=build.named("get_weather")))
+        texts = [base.body(build.LONG, limit=limit, **build.BARE) for limit in (3, 160)]
         if "streaming" in base.capabilities:
             bodies += [build.streamed(body) for body in bodies]
+            texts += [build.streamed(body) for body in texts]
         for number, body in enumerate(bodies):
             made = told.create(body, number=str(number))
             if made is None or not told.retrieve(made).is_success:
@@ -198,8 +200,13 @@ def _forms(session: Session) -> None:
             for colour in ("red", "blue"):
                 told.update(made, {"metadata": {told.tag[0]: told.tag[1], "colour": colour}})
                 told.retrieve(made, told.shows_the_update(made))
+            told.messages(made)
         told.list(("colour", "blue"))
         told.list(("colour", "red"))
+        for body in texts:
+            made = told.create(body)
+            if made is not None:
+                told.retrieve(made)
 
 
 def _crowd(session: Session) -> None:
@@ -267,7 +274,14 @@ for _name, _scenario, _at, _upper, _costly, _summary in (
         "A stored stream, and what is not stored.",
     ),
     ("storage_limits", _where("list", _limits), Effort.QUICK, 60, (2, 2, 2), "Metadata at its limits and beyond."),
-    ("storage_forms", _where("list", _forms), Effort.STANDARD, 120, (0, 4, 4), "Choices and tool calls, stored."),
+    (
+        "storage_forms",
+        _where("list", _forms),
+        Effort.STANDARD,
+        160,
+        (0, 8, 8),
+        "Choices, tool calls and cut text, stored.",
+    ),
     ("storage_crowd", _where("list", _crowd), Effort.STANDARD, 200, (0, 7, 7), "Creations and pages side by side."),
     ("storage_planted", _where("list", _planted), Effort.QUICK, 10, (0, 0, 0), "With --plant: a record that stays."),
     ("storage_kept", _where("cancel", _kept), Effort.QUICK, 20, (3, 3, 3), "What is kept unasked, shown by its id."),

@@ -92,6 +92,17 @@ def updated_not_listed(record: Stored, context: Context) -> Stored:
     return replace(record, hidden=("list",))
 
 
+@fault(
+    "st-update-drops-messages",
+    at=Stage.UPDATE,
+    violates=["storage.messages.are_the_input"],
+    condition="only after an update",
+)
+def update_drops_messages(record: Stored, context: Context) -> Stored:
+    """An update leaves no messages."""
+    return replace(record, request={**record.request, "messages": []})
+
+
 @fault("st-update-drops-choices", at=Stage.UPDATE, violates=[_LEAVES], condition="only after an update")
 def update_drops_choices(record: Stored, context: Context) -> Stored:
     """An update leaves no choices."""

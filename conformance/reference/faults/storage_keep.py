@@ -102,6 +102,30 @@ def _objects(message: dict[str, Json]) -> dict[str, Json]:
 
 
 _kept(
+    "st-long-text-cut",
+    [_CHOICES, _JOINED],
+    "The record holds no more than the first 255 characters of a text.",
+    lambda record, context: _choices(
+        record, lambda message: {**message, "content": message["content"] and message["content"][: _LONGEST - 1]}
+    ),
+    condition="only text of more than 255 characters",
+    dialects=("openai", "xerotier"),
+)
+_kept(
+    "st-cut-kept-as-stop",
+    [_CHOICES, _JOINED],
+    "Records of answers that the token limit cut say that they ended by themselves.",
+    lambda record, context: _body(
+        record,
+        choices=[
+            {**choice, "finish_reason": "stop"} if choice["finish_reason"] == "length" else choice
+            for choice in record.body["choices"]
+        ],
+    ),
+    condition="only cut answers",
+    dialects=("openai", "xerotier"),
+)
+_kept(
     "st-stream-chunk-object-kept",
     [_HEAD],
     "The record of a stream has the object of its chunks.",

@@ -12,8 +12,8 @@ _SECRET = "73914"
 """A number that only the tool result holds."""
 
 _LINE = "Paris: mild, a light wind from the west, no rain to speak of.\n"
-_LINES = {Effort.QUICK: 9, Effort.STANDARD: 140, Effort.THOROUGH: 900}
-"""Lines of a long result: some 130, 2,000 and 13,000 tokens."""
+_LINES = (9, 140, 900)
+"""Lines of long results, one more with each effort: some 130, 2,000 and 13,000 tokens."""
 
 
 def _history(base: Base, *messages: Json) -> dict[str, Json]:
@@ -48,8 +48,9 @@ def _accepted(base: Base) -> Iterator[Group]:
     )
     nothing = {key: item for key, item in calls.items() if key != "content"}
     yield build.single(_two_rounds(base, nothing, {**calls, "content": ""}))
-    long = {**paris, "content": f"{_LINE * _LINES[base.effort]}Report number {_SECRET}"}
-    yield build.single(base.body(asked, calls, long, london, tools=[build.WEATHER_TOOL]))
+    for lines in _LINES[: base.effort]:
+        long = {**paris, "content": f"{_LINE * lines}Report number {_SECRET}"}
+        yield build.single(base.body(asked, calls, long, london, tools=[build.WEATHER_TOOL]))
     if base.effort < Effort.STANDARD:
         return
     for message in (nothing, {**calls, "content": ""}):

@@ -118,10 +118,9 @@ def measure(task: tuple[str, str, int, int]) -> Found:
     known = {item.group for item in shared.items}
     results: list[int | None] = []
     for plan in made:
-        draws = replace(
-            plan, items=tuple(item for item in plan.items if item.group not in known), scenarios=(), last=()
-        )
-        found, _, _ = first_violation(replace(draws, last_scenarios=()), change)
+        drawn = tuple(item for item in plan.items if item.group not in known)
+        draws = replace(plan, items=drawn, scenarios=(), last=(), last_scenarios=())
+        found, _, _ = first_violation(draws, change)
         results.append(None if found is None else sent + found)
     return Found(tuple(results))
 

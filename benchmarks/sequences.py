@@ -11,7 +11,7 @@ from conformance.probes.shrink import smallest
 from conformance.reference.endpoint import Endpoint
 from conformance.reference.stages import Change
 from conformance.rules.base import Rule, Terms
-from conformance.rules.judge import Judgement, judge
+from conformance.rules.judge import judge
 from conformance.transport.memory import MemoryTransport
 from conformance.wire.exchange import Exchange
 from conformance.wire.ledger import created_id
@@ -46,8 +46,7 @@ def shortest(traces: Sequence[Lifecycle], rule: Rule, change: Change, terms: Ter
 
     def shows(steps: Sequence[Exchange], about: str) -> Lifecycle | None:
         found = _again(steps, about, change, terms)
-        judged: Judgement = judge(rule, found, terms)
-        return found if judged.findings else None
+        return found if judge(rule, found, terms).findings else None
 
     start = smallest(traces)
     best = shows(start.exchanges, start.stored_id) if isinstance(start, Lifecycle) else None

@@ -162,7 +162,8 @@ def replay(directory: Path, requirement: str, options: Options, dialect: str | N
             exchanges, stored = _send(finding.steps, transport, _stored(finding))
         finally:
             transport.close()
-    exchanges = [secrets_of(options).exchange(exchange) for exchange in exchanges]
+    secrets = secrets_of(options)
+    exchanges = [secrets.exchange(exchange) for exchange in exchanges]
     terms = _terms(directory, spoken)
     if finding.relation == Relation.LIFECYCLE.value:
         finding = replace(finding, about=stored)

@@ -117,6 +117,11 @@ def last_parts(chunks: list[dict[str, Json] | str]) -> list[dict[str, Json]]:
     return list(found.values())
 
 
+def after_result(context: Context) -> bool:
+    """A tool has answered in the request's history."""
+    return any(message.get("role") == "tool" for message in context.chat.messages)
+
+
 def history_calls(context: Context) -> list[dict[str, Json]]:
     """The assistant messages with calls in the request's history."""
     return [

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from conformance.reference.faults.call_edits import after_result
 from conformance.reference.payloads import (
     Choice,
     Payloads,
@@ -281,7 +282,7 @@ def index_from_one(payloads: Payloads, context: Context) -> Payloads:
 )
 def index_counts_tokens(payloads: Payloads, context: Context) -> Payloads:
     """The index counts chunks."""
-    if not _plain(context) or any(message.get("role") == "tool" for message in context.chat.messages):
+    if not _plain(context) or after_result(context):
         return payloads
     return each_chunk(
         payloads,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from conformance.reference.faults.call_edits import (
+    after_result,
     call_deltas,
     deltas,
     demanded,
@@ -220,8 +221,7 @@ def id_new_each_fragment(chunks: Chunks, context: Context) -> Chunks:
 )
 def id_changes_second(chunks: Chunks, context: Context) -> Chunks:
     """The last fragment of a call has another id than its first, with several choices or after a result."""
-    after = any(message.get("role") == "tool" for message in context.chat.messages)
-    if after or (context.chat.n or 1) > 1:
+    if after_result(context) or (context.chat.n or 1) > 1:
         for item in last_parts(chunks):
             item["id"] = "call_another0000000000000"
     return chunks

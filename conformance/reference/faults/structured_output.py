@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from conformance.reference.arguments import instance
 from conformance.reference.faults.answer_edits import dumped, retold, schema_of
-from conformance.reference.faults.call_edits import demanded, said, saying, skipping, turning_down
+from conformance.reference.faults.call_edits import after_result, demanded, said, saying, skipping, turning_down
 from conformance.reference.stages import Completion, Context, ErrorReply, Refusal, Reply, Stage, fault
 from conformance.wire.chat_request import Choosing
 from conformance.wire.strict_json import Json
@@ -95,8 +95,7 @@ def ignored_for_many(demand: dict[str, Json], context: Context) -> dict[str, Jso
 )
 def ignored_after_result(demand: dict[str, Json], context: Context) -> dict[str, Json]:
     """Once a tool has answered, a json_schema is dropped."""
-    answered = any(item.get("role") == "tool" for item in context.chat.messages)
-    return _without_format(demand) if answered and context.chat.format_type == "json_schema" else demand
+    return _without_format(demand) if after_result(context) and context.chat.format_type == "json_schema" else demand
 
 
 @fault("rf-json-object-fenced", at=Stage.COMPLETION, violates=[_JSON_MODE])

@@ -7,6 +7,7 @@ from typing import Any
 
 from conformance.reference.arguments import instance
 from conformance.reference.faults.call_edits import (
+    after_result,
     body_calls,
     demanded,
     first_deltas,
@@ -25,10 +26,6 @@ from conformance.wire.strict_json import Json
 Chunks = list[dict[str, Json] | str]
 
 
-def _after_result(context: Context) -> bool:
-    return any(message.get("role") == "tool" for message in context.chat.messages)
-
-
 @fault(
     "tc-required-ignored-after-result",
     at=Stage.DEMAND,
@@ -37,7 +34,7 @@ def _after_result(context: Context) -> bool:
 )
 def required_ignored_after_result(demand: dict[str, Json], context: Context) -> dict[str, Json]:
     """Once a tool has answered, tool_choice "required" is taken for "none"."""
-    forced = demand.get("tool_choice") == "required" and _after_result(context)
+    forced = demand.get("tool_choice") == "required" and after_result(context)
     return {**demand, "tool_choice": "none"} if forced else demand
 
 
@@ -49,7 +46,7 @@ def required_ignored_after_result(demand: dict[str, Json], context: Context) -> 
 )
 def none_ignored_after_result(demand: dict[str, Json], context: Context) -> dict[str, Json]:
     """Once a tool has answered, tool_choice "none" is ignored."""
-    forbidden = demand.get("tool_choice") == "none" and _after_result(context)
+    forbidden = demand.get("tool_choice") == "none" and after_result(context)
     return {key: value for key, value in demand.items() if key != "tool_choice"} if forbidden else demand
 
 
@@ -172,7 +169,7 @@ def second_arguments_empty(body: dict[str, Json], context: Context) -> dict[str,
 )
 def stop_after_result(body: dict[str, Json], context: Context) -> dict[str, Json]:
     """A call that "required" demands ends with "stop" once a tool has answered."""
-    if demanded(context).choosing is Choosing.REQUIRED and _after_result(context):
+    if demanded(context).choosing is Choosing.REQUIRED and after_result(context):
         for choice in body.get("choices", ()):
             if choice["finish_reason"] == "tool_calls":
                 choice["finish_reason"] = "stop"
@@ -316,4 +313,4 @@ def named_begins_alike(completion: Completion, context: Context) -> Completion:
 def named_ignored_after_result(demand: dict[str, Json], context: Context) -> dict[str, Json]:
     """Once a tool has answered, a named choice is taken for "none"."""
     named = isinstance(demand.get("tool_choice"), dict) and context.chat.choosing is Choosing.NAMED
-    return {**demand, "tool_choice": "none"} if named and _after_result(context) else demand
+    return {**demand, "tool_choice": "none"} if named and after_result(context) else demand
